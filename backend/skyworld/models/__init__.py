@@ -1,0 +1,1 @@
+"""Models by role: what a model must do (roles), built-ins that need no download, checkpoints."""

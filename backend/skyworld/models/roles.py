@@ -1,0 +1,89 @@
+"""What a model must be able to do, role by role. A pipeline knows these protocols and nothing else.
+
+Pictures are numpy float32 [H, W, 3], 0 to 1, sRGB-encoded. Masks are bool [H, W].
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from skyworld.camera import Camera
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Which model made a result; written into world.json and shown to the user."""
+
+    role: str
+    name: str
+    version: str
+    licence: str
+    builtin: bool
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """The artist's picture on the sphere.
+
+    picture: [h, w, 3] as above.
+    camera:  its pinhole camera, at the panorama's centre, heading yaw 0.
+    outdoor: whether there is sky.
+    sky:     [h, w] float32, 1 where the sky is seen.
+    """
+
+    picture: np.ndarray
+    camera: Camera
+    outdoor: bool
+    sky: np.ndarray
+
+
+@dataclass(frozen=True)
+class InpaintView:
+    """One view to complete.
+
+    picture: [H, W, 3], anything where unknown.  unknown: [H, W] bool, True where pixels are wanted.
+    camera:  `pinhole`, or `equirect` for a model whose schedule is "whole".
+    region:  which prompt applies.  seed: reproducible.
+    """
+
+    picture: np.ndarray
+    unknown: np.ndarray
+    camera: Camera
+    region: Literal["sky", "horizon", "ground", "whole"]
+    prompt: str
+    seed: int
+
+
+class Inpainter(Protocol):
+    """Completes views of the panorama.
+
+    schedule: "anchored" for models that see one perspective view at a time (Recipe section 2.3),
+    "whole" for models that complete the equirectangular picture in one view.
+    """
+
+    provenance: Provenance
+    schedule: Literal["anchored", "whole"]
+
+    def begin(self, photograph: Photograph) -> None:
+        """Called once before the first view."""
+
+    def inpaint(self, view: InpaintView) -> np.ndarray:
+        """[H, W, 3]; only the unknown pixels are used."""
+
+
+@dataclass(frozen=True)
+class DistanceEstimate:
+    """distance: [H, W] float32, metres along the ray, finite and positive; sky: [H, W] bool (set on a far shell)."""
+
+    distance: np.ndarray
+    sky: np.ndarray
+
+
+class DistanceEstimator(Protocol):
+    """Metric distance of an equirectangular picture (checkpoints: of its perspective views, merged)."""
+
+    provenance: Provenance
+
+    def estimate(self, panorama: np.ndarray, *, eye_height: float, sky: np.ndarray | None = None) -> DistanceEstimate:
+        """panorama [H, W, 3]; sky: bool [H, W] where known from the panorama stage; eye_height in metres."""

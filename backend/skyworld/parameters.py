@@ -1,0 +1,149 @@
+"""One pydantic model a job kind: the only place where a parameter is defined.
+
+The command line, the HTTP API and Blender's panel (through parameters.json) are all made from these
+models. A field's title is its label, its description the tooltip and the help text; `json_schema_extra`
+may hold Blender's unit (`LENGTH`, `ROTATION`), a `subtype` (`FILE_PATH`, `DIR_PATH`) and `advanced`.
+Importing this module loads nothing heavy.
+"""
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+def _path(kind: str) -> dict:
+    return {"subtype": kind}
+
+
+class Parameters(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+    kind: ClassVar[str]
+
+
+class WorldParameters(Parameters):
+    """Makes a world from one photograph: panorama, distance, Gaussians."""
+
+    kind: ClassVar[str] = "world"
+
+    photo: Path = Field(
+        title="Photograph", description="The picture to start from", json_schema_extra=_path("FILE_PATH")
+    )
+    output: Path = Field(
+        title="World Folder",
+        description="Folder of the world; made if it is not there",
+        json_schema_extra=_path("DIR_PATH"),
+    )
+    fov: float = Field(
+        0.0,
+        ge=0,
+        lt=170,
+        title="Field of View",
+        description="Horizontal field of view of the photograph in degrees; 0 finds it (EXIF, vanishing lines, else 60)",
+    )
+    pitch: float | None = Field(
+        None,
+        ge=-60,
+        le=60,
+        title="Pitch",
+        description="How far the photograph looks up, in degrees; found from the horizon if left out",
+    )
+    eye_height: float = Field(
+        1.6,
+        gt=0.05,
+        le=500,
+        title="Eye Height",
+        description="Height of the photographer's eye above the ground in metres; the whole world scales with it",
+        json_schema_extra={"unit": "LENGTH"},
+    )
+    seed: int = Field(
+        0, ge=0, le=2**31 - 1, title="Seed", description="Another number, another world around the photograph"
+    )
+    quality: Literal["draft", "standard", "high"] = Field(
+        "standard", title="Quality", description="How fine the Gaussians are, and how long they take"
+    )
+    panorama_width: Literal[1024, 2048, 4096] = Field(
+        2048, title="Panorama Width", description="Pixels around the horizon", json_schema_extra={"advanced": True}
+    )
+    panorama: Path | None = Field(
+        None,
+        title="Own Panorama",
+        description="A finished 360 panorama (2:1) to use in place of the generated one",
+        json_schema_extra={"subtype": "FILE_PATH", "advanced": True},
+    )
+    distance: Path | None = Field(
+        None,
+        title="Own Distance",
+        description="Distance along the ray in metres (EXR, 16-bit PNG in millimetres, or NPY) for the panorama",
+        json_schema_extra={"subtype": "FILE_PATH", "advanced": True},
+    )
+    cube: float = Field(
+        2.0,
+        gt=0,
+        le=10,
+        title="Walking Room",
+        description="Edge of the cube around the viewpoint that the camera may roam without holes, in metres",
+        json_schema_extra={"unit": "LENGTH", "advanced": True},
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", title="Device", description="Where to compute", json_schema_extra={"advanced": True}
+    )
+
+
+class PathParameters(Parameters):
+    """Writes a camera path through a world."""
+
+    kind: ClassVar[str] = "path"
+
+    world: Path = Field(
+        title="World Folder", description="The world to fly through", json_schema_extra=_path("DIR_PATH")
+    )
+    output: Path = Field(
+        title="Path File", description="Camera path to write (.json)", json_schema_extra=_path("FILE_PATH")
+    )
+    type: Literal["orbit", "flythrough"] = Field(
+        "flythrough", alias="kind", title="Kind", description="Around a point, or through the world and back"
+    )
+    frames: int = Field(120, ge=2, le=100_000, title="Frames", description="Number of frames")
+    fps: float = Field(24, gt=0, le=240, title="Frame Rate", description="Frames a second")
+    width: int = Field(960, ge=16, le=16384, title="Width", description="Pixels")
+    height: int = Field(540, ge=16, le=16384, title="Height", description="Pixels")
+    fov: float = Field(65, gt=1, lt=170, title="Field of View", description="Horizontal field of view in degrees")
+    reach: float = Field(
+        1.0,
+        gt=0,
+        le=5,
+        title="Reach",
+        description="How far the path leaves the viewpoint, as a share of half the walking room",
+    )
+
+
+class RenderParameters(Parameters):
+    """Renders frames, and a film, of a world along a camera path."""
+
+    kind: ClassVar[str] = "render"
+
+    world: Path = Field(title="World Folder", description="The world to render", json_schema_extra=_path("DIR_PATH"))
+    path: Path = Field(title="Path File", description="Camera path (.json)", json_schema_extra=_path("FILE_PATH"))
+    output: Path = Field(
+        title="Frames Folder", description="Folder for the frames", json_schema_extra=_path("DIR_PATH")
+    )
+    depth: bool = Field(False, title="Depth", description="Also write the depth of each frame (EXR, metres)")
+    video: Path | None = Field(
+        None, title="Film", description="Also write a film (.mp4)", json_schema_extra=_path("FILE_PATH")
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="Where to compute")
+
+
+class ExportParameters(Parameters):
+    """Writes the Gaussians of a world as a file that other programs open."""
+
+    kind: ClassVar[str] = "export"
+
+    world: Path = Field(title="World Folder", description="The world to export", json_schema_extra=_path("DIR_PATH"))
+    output: Path = Field(title="Splat File", description="File to write (.ply)", json_schema_extra=_path("FILE_PATH"))
+
+
+KINDS: dict[str, type[Parameters]] = {
+    model.kind: model for model in (WorldParameters, PathParameters, RenderParameters, ExportParameters)
+}
