@@ -3,9 +3,13 @@
 The command line, the HTTP API and Blender's panel (through parameters.json) are all made from these
 models. A field's title is its label, its description the tooltip and the help text; `json_schema_extra`
 may hold Blender's unit (`LENGTH`, `ROTATION`), a `subtype` (`FILE_PATH`, `DIR_PATH`) and `advanced`.
-Importing this module loads nothing heavy.
+Limits are inclusive (ge, le), as Blender's are. Importing this module loads nothing heavy.
+
+`python -m skyworld.parameters FILE` writes the description that the add-on reads.
 """
 
+import json
+import sys
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -17,7 +21,7 @@ def _path(kind: str) -> dict:
 
 
 class Parameters(BaseModel):
-    model_config = ConfigDict(extra="forbid", validate_default=True)
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, allow_inf_nan=False)
     kind: ClassVar[str]
 
 
@@ -37,9 +41,9 @@ class WorldParameters(Parameters):
     fov: float = Field(
         0.0,
         ge=0,
-        lt=170,
+        le=170,
         title="Field of View",
-        description="Horizontal field of view of the photograph in degrees; 0 finds it (EXIF, vanishing lines, else 60)",
+        description="Horizontal field of view of the photograph in degrees; 0 finds it (EXIF, vanishing lines, or 60)",
     )
     pitch: float | None = Field(
         None,
@@ -50,7 +54,7 @@ class WorldParameters(Parameters):
     )
     eye_height: float = Field(
         1.6,
-        gt=0.05,
+        ge=0.05,
         le=500,
         title="Eye Height",
         description="Height of the photographer's eye above the ground in metres; the whole world scales with it",
@@ -79,7 +83,7 @@ class WorldParameters(Parameters):
     )
     cube: float = Field(
         2.0,
-        gt=0,
+        ge=0.1,
         le=10,
         title="Walking Room",
         description="Edge of the cube around the viewpoint that the camera may roam without holes, in metres",
@@ -105,13 +109,13 @@ class PathParameters(Parameters):
         "flythrough", alias="kind", title="Kind", description="Around a point, or through the world and back"
     )
     frames: int = Field(120, ge=2, le=100_000, title="Frames", description="Number of frames")
-    fps: float = Field(24, gt=0, le=240, title="Frame Rate", description="Frames a second")
+    fps: float = Field(24, ge=1, le=240, title="Frame Rate", description="Frames a second")
     width: int = Field(960, ge=16, le=16384, title="Width", description="Pixels")
     height: int = Field(540, ge=16, le=16384, title="Height", description="Pixels")
-    fov: float = Field(65, gt=1, lt=170, title="Field of View", description="Horizontal field of view in degrees")
+    fov: float = Field(65, ge=1, le=170, title="Field of View", description="Horizontal field of view in degrees")
     reach: float = Field(
         1.0,
-        gt=0,
+        ge=0.01,
         le=5,
         title="Reach",
         description="How far the path leaves the viewpoint, as a share of half the walking room",
@@ -147,3 +151,52 @@ class ExportParameters(Parameters):
 KINDS: dict[str, type[Parameters]] = {
     model.kind: model for model in (WorldParameters, PathParameters, RenderParameters, ExportParameters)
 }
+
+
+def describe(model: type[Parameters]) -> list[dict]:
+    """The fields of a kind as plain data, in order, for the add-on and the command line.
+
+    Each: name, title, description, type ("int" | "float" | "bool" | "enum" | "string" | "path"),
+    required, optional (None allowed), default (None where required), min, max (inclusive, or None),
+    items (values of an enum, strings or integers; else None), unit, subtype, advanced.
+    """
+    schema = model.model_json_schema(by_alias=True)
+    required = schema.get("required", ())
+    return [_field(name, field, name in required) for name, field in schema["properties"].items()]
+
+
+def _field(name: str, field: dict, required: bool) -> dict:
+    branches = field.get("anyOf", [field])
+    value = next(branch for branch in branches if branch.get("type") != "null")
+    return {
+        "name": name,
+        "title": field["title"],
+        "description": field["description"],
+        "type": _type(value),
+        "required": required,
+        "optional": {"type": "null"} in branches,
+        "default": field.get("default"),
+        "min": value.get("minimum"),
+        "max": value.get("maximum"),
+        "items": value.get("enum"),
+        "unit": field.get("unit"),
+        "subtype": field.get("subtype"),
+        "advanced": field.get("advanced", False),
+    }
+
+
+def _type(value: dict) -> str:
+    if "enum" in value:
+        return "enum"
+    if value.get("format") == "path":
+        return "path"
+    return {"integer": "int", "number": "float", "boolean": "bool", "string": "string"}[value["type"]]
+
+
+def description() -> str:
+    """The text of parameters.json: {kind: fields}."""
+    return json.dumps({kind: describe(model) for kind, model in KINDS.items()}, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(description(), encoding="utf-8")

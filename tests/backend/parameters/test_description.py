@@ -1,0 +1,47 @@
+"""The parameter models and what is made from them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from skyworld.parameters import KINDS, PathParameters, describe, description
+
+GENERATED = Path(__file__).parents[3] / "skyworld_addon" / "parameters.json"
+
+
+def test_the_addons_description_is_fresh():
+    assert GENERATED.read_text(encoding="utf-8") == description(), (
+        "stale: run python -m skyworld.parameters skyworld_addon/parameters.json"
+    )
+
+
+def test_every_field_has_words_for_the_artist():
+    for kind, fields in json.loads(description()).items():
+        for field in fields:
+            assert field["title"] and field["description"], (kind, field["name"])
+
+
+def test_limits_are_inclusive_so_that_blender_can_hold_them():
+    for model in KINDS.values():
+        assert "exclusive" not in json.dumps(model.model_json_schema())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_described_defaults_limits_and_items_pass_the_models_own_check(kind):
+    needed = {field["name"]: "x" for field in describe(KINDS[kind]) if field["required"]}
+    for field in describe(KINDS[kind]):
+        if not field["required"]:
+            values = [field["default"], field["min"], field["max"], *(field["items"] or [])]
+            for value in values:
+                if value is not None:
+                    KINDS[kind](**needed, **{field["name"]: value})
+
+
+def test_a_field_whose_name_is_taken_answers_to_both_of_its_names():
+    common = {"world": "w", "output": "o.json"}
+    assert PathParameters(**common, kind="orbit") == PathParameters(**common, type="orbit")
+
+
+def test_a_misspelt_parameter_is_refused():
+    with pytest.raises(ValueError, match="framse"):
+        PathParameters(world="w", output="o.json", framse=3)
