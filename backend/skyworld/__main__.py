@@ -1,0 +1,3 @@
+from skyworld.cli import main
+
+main()
