@@ -1,0 +1,94 @@
+"""How true a world is to its photograph and how complete it is. Needs the world folder and nothing else."""
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from skyworld.camera import Camera, resample_view, turned
+from skyworld.world import World
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB of pictures [..., 3] in 0 to 1, over all pixels and channels."""
+    return float(-10 * np.log10(max(np.mean((np.asarray(a, np.float64) - b) ** 2), 1e-12)))
+
+
+def photograph_at(world: World, width: int) -> tuple[np.ndarray, Camera]:
+    """The artist's photograph area-averaged to `width` pixels ([h, w, 3], 0 to 1), and its camera at that size."""
+    from skyworld.world.pictures import load_picture
+
+    record = world.document["photograph"]
+    picture, _, _ = load_picture(world.path(record["path"]))
+    camera = Camera.from_json(record["camera"]).resized(width)
+    return cv2.resize(picture, (camera.width, camera.height), interpolation=cv2.INTER_AREA), camera
+
+
+def native_width(world: World) -> int:
+    """Width in pixels at which the photograph is as finely sampled as the panorama at the middle of the view."""
+    camera = Camera.from_json(world.document["photograph"]["camera"])
+    return round(camera.width * world.document["panorama"]["width"] / (2 * np.pi) / camera.K[0, 0])
+
+
+def panorama_fidelity(world: World, width: int) -> float:
+    """PSNR in dB of the panorama seen by the photograph's camera against the photograph, `width` pixels wide."""
+    photograph, camera = photograph_at(world, width)
+    panorama = np.asarray(Image.open(world.path("panorama.png")).convert("RGB"), np.float32) / 255
+    return psnr(resample_view(panorama, camera), photograph)
+
+
+def splat_fidelity(world: World, gaussians, width: int = 512) -> float:
+    """PSNR in dB of the splats rendered at the photograph's camera against the photograph, `width` pixels wide."""
+    from skyworld.splats import rasterize
+
+    photograph, camera = photograph_at(world, width)
+    return psnr(rasterize(gaussians, [camera]).colour[0].clamp(0, 1).cpu().numpy(), photograph)
+
+
+def seam_ratio(panorama: np.ndarray) -> float:
+    """Mean absolute step across the 360 seam over the mean absolute step between interior columns."""
+    grey = np.asarray(panorama, np.float64).mean(-1)
+    return float(np.abs(grey[:, 0] - grey[:, -1]).mean() / np.abs(np.diff(grey, axis=1)).mean())
+
+
+def cube_positions(centre: np.ndarray, edge: float) -> np.ndarray:
+    """[14, 3] metres: the six face centres and eight corners of the cube about `centre` (Recipe section 2.7)."""
+    signs = np.array([s for s in product((-1, 0, 1), repeat=3) if np.abs(s).sum() in (1, 3)], np.float64)
+    return centre + signs * edge / 2
+
+
+def coverage(world: World, gaussians, size: int = 256, headings: int = 8) -> Iterator[float]:
+    """Mean alpha of each level 90-degree view from the 14 positions of the cube, `headings` views each."""
+    from skyworld.splats import rasterize
+
+    centre, edge = np.array(world.document["panorama"]["position"]), world.document.get("cube", 2.0)
+    for position in cube_positions(centre, edge):
+        for heading in range(headings):
+            pose = turned(position, yaw=2 * np.pi * heading / headings)
+            camera = Camera.pinhole(pose, np.pi / 2, size, size)
+            yield float(rasterize(gaussians, [camera]).alpha.mean())
+
+
+def report(folder: Path | str, device: str = "cpu") -> dict:
+    """All of the above for one world folder."""
+    from skyworld.splats.formats.ply import read_ply
+
+    world = World.open(folder)
+    gaussians = read_ply(world.path("splats.ply")).to(device)
+    panorama = np.asarray(Image.open(world.path("panorama.png")).convert("RGB"), np.float32) / 255
+    alphas = list(coverage(world, gaussians))
+    native = native_width(world)
+    return {
+        "splats": len(gaussians),
+        "panorama PSNR, native": panorama_fidelity(world, native),
+        "native width": native,
+        "panorama PSNR, 512 px": panorama_fidelity(world, 512),
+        "splats PSNR, 512 px": splat_fidelity(world, gaussians),
+        "seam ratio": seam_ratio(panorama),
+        "mean alpha in the cube": float(np.mean(alphas)),
+        "least alpha of a view in the cube": float(np.min(alphas)),
+        "seconds": {name: stage["seconds"] for name, stage in world.document["stages"].items()},
+    }
