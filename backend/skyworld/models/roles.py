@@ -3,8 +3,9 @@
 Pictures are numpy float32 [H, W, 3], 0 to 1, sRGB-encoded. Masks are bool [H, W].
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -70,6 +71,27 @@ class Inpainter(Protocol):
 
     def inpaint(self, view: InpaintView) -> np.ndarray:
         """[H, W, 3]; only the unknown pixels are used."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A report of a model at work on a view: share done, a line for the person waiting, what there is so far.
+
+    picture: [H, W, 3] or None.  sky: bool [H, W], where the model knows what it painted, or None.
+    """
+
+    fraction: float
+    message: str = ""
+    picture: np.ndarray | None = None
+    sky: np.ndarray | None = None
+
+
+@runtime_checkable
+class ProgressiveInpainter(Protocol):
+    """An inpainter that tells how far it is and can be stopped between two reports."""
+
+    def steps(self, view: InpaintView) -> Iterator[Completion]:
+        """As `Inpainter.inpaint`; the last report has the finished picture."""
 
 
 @dataclass(frozen=True)
