@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,6 @@ _MENDABLE = {
     errno.EROFS: ("lies on a disk that cannot be written", "Choose another place"),
     errno.ENOTDIR: ("one of its parent folders is a file", "Choose another place"),
     errno.ENAMETOOLONG: ("the name is too long for this disk", "Choose a shorter one"),
-    errno.ENOENT: ("is not there", "Check the name"),
     errno.EISDIR: ("is a folder, and a file was expected", "Choose another name"),
     errno.EEXIST: ("a file stands where a folder is needed", "Choose another name"),
 }
@@ -38,6 +38,22 @@ def mendable(path: Path | str) -> Iterator[None]:
 
 
 @contextmanager
+def full_disk(path: Path | str) -> Iterator[None]:
+    """Tells a full disk, and nothing else, as a UserError about `path`: for work that writes many files.
+
+    Libraries in C++ (OpenEXR, torch) say RuntimeError without a reason, so the disk is asked.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        if full or (isinstance(error, RuntimeError) and shutil.disk_usage(Path(path).parent).free < 1 << 20):
+            problem, hint = _MENDABLE[errno.ENOSPC]
+            raise UserError(problem, file=path, hint=hint) from error
+        raise
+
+
+@contextmanager
 def atomic_write(path: Path | str) -> Iterator[Path]:
     """Gives a temporary path in the same folder; renamed over `path` on success, removed on failure.
 
@@ -52,7 +68,8 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         os.close(handle)
         beside = Path(name)
         try:
-            yield beside
+            with full_disk(path):
+                yield beside
             beside.chmod(0o666 & ~_umask())
             with beside.open("rb") as written:
                 os.fsync(written.fileno())
@@ -70,5 +87,7 @@ def _umask() -> int:
 
 def digest(path: Path | str) -> str:
     """Hex SHA-256 of a file's bytes. Raises UserError where the file cannot be read."""
+    if not Path(path).is_file():
+        raise UserError("there is no such file", file=path, hint="Check the name")
     with mendable(path), Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
