@@ -1,0 +1,18 @@
+"""SkyWorld: worlds of Gaussian splats from one photograph, inside Blender."""
+
+from . import engine, jobs, parameters, preferences
+from .operators import camera_path, exchange, generate, shot
+from .panels import sidebar
+from .viewport import points
+
+MODULES = (preferences, parameters, jobs, generate, exchange, camera_path, shot, sidebar, engine, points)
+
+
+def register():
+    for module in MODULES:
+        module.register()
+
+
+def unregister():
+    for module in reversed(MODULES):
+        module.unregister()

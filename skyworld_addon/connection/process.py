@@ -1,0 +1,89 @@
+"""The local backend as a child process: started, watched, ended with Blender."""
+
+import atexit
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from pathlib import Path
+
+from ..errors import UserError
+
+START_SECONDS = 60.0  # the first start after an installation compiles Python files
+STOP_SECONDS = 3.0
+LOG_LINES = 40
+
+
+class LocalBackend:
+    """`python -m skyworld.service`. Its stdin is held open: when Blender goes, however, the child sees its end.
+
+    started: threading.Event, set once the handshake has come or the start has failed;
+    handshake: {"url", "token", "version", "pid"} or None; failure: a sentence or "".
+    """
+
+    def __init__(self, python, log):
+        self.python, self.log = str(python), Path(log)
+        self.started = threading.Event()
+        self.handshake, self.failure = None, ""
+        self._said = deque(maxlen=LOG_LINES)
+        if not Path(self.python).is_file():
+            hint = "Press Install Backend, or set the backend's Python in the preferences"
+            raise UserError("The backend is not installed", file=self.python, hint=hint)
+        try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.log, "wb") as log_file:
+                # -I: Blender's Python and the artist's environment must not leak into the backend's
+                self.process = subprocess.Popen(
+                    [self.python, "-I", "-m", "skyworld.service"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log_file,
+                    env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+                    creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
+                )
+        except OSError as error:
+            raise UserError(f"The backend cannot be started ({error.strerror})", file=self.python) from error
+        atexit.register(self.stop)
+        threading.Thread(target=self._read, name="SkyWorld backend output", daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            text = line.decode(errors="replace").strip()
+            if self.handshake is None and text.startswith("{"):
+                self.handshake = json.loads(text)
+                self.started.set()
+            elif text:
+                self._said.append(text)
+        self.process.wait()
+        if self.handshake is None:
+            self.failure = f"The backend did not start: {self.last_words()}"
+        self.started.set()
+
+    @property
+    def alive(self):
+        return self.process.poll() is None
+
+    def last_words(self):
+        """The last line that it left in its log."""
+        try:
+            lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
+        except OSError:
+            lines = []
+        lines = [line.strip() for line in [*self._said, *lines] if line.strip()]
+        return f"{lines[-1]} (log: {self.log})" if lines else f"it ended with {self.process.poll()} (log: {self.log})"
+
+    def stop(self):
+        """Lets it end by itself, then insists. Blocks at most twice STOP_SECONDS."""
+        atexit.unregister(self.stop)
+        with contextlib.suppress(OSError):  # it has gone already
+            self.process.stdin.close()
+        for insist in (self.process.terminate, self.process.kill):
+            try:
+                self.process.wait(STOP_SECONDS)
+                return
+            except subprocess.TimeoutExpired:
+                insist()
+        self.process.wait(STOP_SECONDS)

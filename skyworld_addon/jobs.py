@@ -1,0 +1,313 @@
+"""The backend's jobs as Blender sees them, and the pump that carries news from threads to the main thread.
+
+Threads only talk HTTP and put (generation, function, arguments) into a queue; `Session.pump`, called by
+one timer (or by a test), runs them on the main thread within a time budget. A reply of an older
+connection has another generation and is dropped. The session belongs to the Blender process, not to a
+file: it is there unchanged after another file is opened.
+"""
+
+import itertools
+import queue
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import bpy
+
+from . import preferences
+from .connection.client import CONNECT_SECONDS, Client, UnreachableError
+from .connection.process import START_SECONDS, LocalBackend
+from .errors import UserError
+
+BUDGET = 0.02  # seconds of the main thread a tick
+BUSY_TICK, IDLE_TICK = 0.1, 0.5
+RETRY_SECONDS = 1.0
+GIVE_UP_SECONDS = 12.0  # a backend that is silent for so long is lost
+PREVIEW_SECONDS = 1.5
+ENDED = ("done", "failed", "cancelled")
+GENERATIONS = itertools.count()
+
+
+class Session:
+    """state: "off", "starting", "on" or "lost"; error: one sentence for the panel or "".
+
+    jobs: {id: Job of the HTTP interface}, newest last; cancelling: ids whose end has been asked for;
+    own: ids submitted from here; preview: {id: path of a picture}.
+    """
+
+    def __init__(self):
+        self.state, self.error, self.health = "off", "", {}
+        self.jobs, self.cancelling, self.own, self.previews = {}, set(), set(), {}
+        self.client = self.process = self.installer = None
+        self.on_done = []  # called with the Job of each own job that is done
+        self.on_change = []  # called after a pump that changed something
+        self._queue, self._generation = queue.SimpleQueue(), next(GENERATIONS)
+        self._stop, self._waiting = threading.Event(), []
+        self._fetching, self._fetched_at, self._changed = set(), {}, False
+
+    # ------------------------------------------------------------------ connection, main thread
+
+    def connect(self):
+        """Starts or attaches to the backend as the preferences say; comes back at once."""
+        self.disconnect()
+        settings = preferences.get()
+        self.error = ""
+        try:
+            if settings.backend == "REMOTE":
+                client = Client(settings.url.strip().rstrip("/"), settings.token.strip())
+                self._listen(lambda: client)
+            else:
+                self.process = process = LocalBackend(preferences.backend_python(), preferences.log("backend"))
+                self._listen(lambda: _client_of(process))
+        except UserError as error:
+            self.state, self.error = "lost", str(error)
+            raise
+
+    def disconnect(self):
+        """Lets go of the backend; a local one ends. Its jobs that have not ended stop where they are."""
+        self._generation = next(GENERATIONS)
+        self._stop.set()
+        process, self.process, self.client = self.process, None, None
+        if process:
+            threading.Thread(target=process.stop, name="SkyWorld backend stop").start()
+        self.state, self.health, self.error, self._waiting = "off", {}, "", []
+        self.cancelling.clear()
+
+    def ready_client(self, cancelled=lambda: False):
+        """The client, waited for if the backend is starting; for renders, which may block. None if `cancelled`."""
+        if self.state in ("off", "lost"):
+            self.connect()
+        deadline = time.monotonic() + START_SECONDS
+        while self.client is None:
+            if cancelled():
+                return None
+            if self.process and self.process.started.is_set():
+                return _client_of(self.process)
+            if time.monotonic() > deadline or (self.process is None and self.state != "starting"):
+                raise UserError("The backend did not start in time", hint="Look at its state in the SkyWorld panel")
+            time.sleep(0.05)
+        return self.client
+
+    # ------------------------------------------------------------------ jobs, main thread
+
+    def submit(self, kind, parameters):
+        """Queues a job; where the backend is not running it is started first."""
+        self.error = ""
+        if self.state in ("off", "lost"):
+            self.connect()
+        if self.state != "on":
+            self._waiting.append((kind, parameters))
+            return
+        self._ask(self._submitted, "POST", "/jobs", {"kind": kind, "parameters": parameters})
+
+    def cancel(self, job_id):
+        self.cancelling.add(job_id)
+        self._ask(self._job, "POST", f"/jobs/{job_id}/cancel")
+
+    def retry(self, job_id):
+        self.error = ""
+        self.own.add(job_id)
+        self._ask(self._job, "POST", f"/jobs/{job_id}/retry")
+
+    def active(self):
+        """The job that is shown large: the one running, else the newest in the queue; or None."""
+        alive = [job for job in self.jobs.values() if job["state"] not in ENDED]
+        running = [job for job in alive if job["state"] == "running"]
+        return (running or alive or [None])[-1]
+
+    def waiting(self):
+        """Whether a job waits for the backend to come up."""
+        return bool(self._waiting)
+
+    def busy(self):
+        installing = self.installer is not None and self.installer.state == "running"
+        return self.state == "starting" or self.active() is not None or installing
+
+    def background(self, work, then):
+        """Runs work() in a thread and then(result) on the main thread; a UserError becomes the panel's red line."""
+        generation = self._generation
+        threading.Thread(target=self._work, args=(generation, work, then), name="SkyWorld", daemon=True).start()
+
+    # ------------------------------------------------------------------ pump
+
+    def pump(self, budget=BUDGET):
+        """Runs what threads have queued until `budget` seconds are spent; True if anything changed."""
+        end = time.monotonic() + budget
+        while time.monotonic() < end:
+            try:
+                generation, function, arguments = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if generation == self._generation:
+                function(*arguments)
+                self._changed = True
+        self._check_process()
+        self._fetch_preview()
+        changed, self._changed = self._changed, False
+        if changed or self.busy():
+            for listener in self.on_change:
+                listener()
+        return changed
+
+    def _check_process(self):
+        if (
+            self.process
+            and self.process.started.is_set()
+            and not self.process.alive
+            and self.state in ("starting", "on")
+        ):
+            said = self.process.failure or f"The backend has ended: {self.process.last_words()}"
+            self._lost(said)
+
+    def _lost(self, sentence):
+        self._stop.set()
+        self._generation = next(GENERATIONS)
+        self.state, self.error, self.client, self.health, self._changed = "lost", sentence, None, {}, True
+        self.cancelling.clear()
+        self._waiting = []
+
+    # ------------------------------------------------------------------ threads
+
+    def _put(self, generation, function, *arguments):
+        self._queue.put((generation, function, arguments))
+
+    def _work(self, generation, work, then):
+        try:
+            self._put(generation, then, work())
+        except UserError as error:
+            self._put(generation, self._failed, str(error))
+
+    def _ask(self, then, *request):
+        if self.client is None:
+            raise UserError("The backend is not running", hint="Press Start in the SkyWorld panel")
+        client = self.client
+        self.background(lambda: client.ask(*request), then)
+
+    def _listen(self, make_client):
+        self.state = "starting"
+        self._stop = threading.Event()
+        arguments = (self._generation, make_client, self._stop)
+        threading.Thread(target=self._follow, args=arguments, name="SkyWorld events", daemon=True).start()
+
+    def _follow(self, generation, make_client, stop):
+        """Connects, then hands every event over; a broken stream is taken up again where it broke."""
+        sequence, heard = 0, time.monotonic()
+        try:
+            client = make_client()
+            while not stop.is_set():
+                try:
+                    health = client.ask("GET", "/health", timeout=CONNECT_SECONDS)
+                    jobs = client.ask("GET", "/jobs")
+                    self._put(generation, self._connected, client, health, jobs)
+                    for event in client.events(sequence, stop):
+                        heard = time.monotonic()
+                        if event is not None:
+                            sequence = max(sequence, event[0])
+                            self._put(generation, self._event, *event[1:])
+                except UnreachableError:
+                    if time.monotonic() - heard > GIVE_UP_SECONDS:
+                        raise
+                stop.wait(RETRY_SECONDS)
+        except UserError as error:
+            if not stop.is_set():
+                self._put(generation, self._lost, str(error))
+
+    # ------------------------------------------------------------------ news, main thread
+
+    def _connected(self, client, health, jobs):
+        self.client, self.health, self.state = client, health, "on"
+        self.jobs = {job["id"]: job for job in reversed(jobs)}
+        waiting, self._waiting = self._waiting, []
+        for kind, parameters in waiting:
+            self.submit(kind, parameters)
+
+    def _submitted(self, job):
+        self.own.add(job["id"])
+        self._job(job)
+
+    def _failed(self, sentence):
+        self.error = sentence
+        self.cancelling.clear()
+
+    def _event(self, event, data):
+        job_id = data.get("job") or data.get("id")
+        known = self.jobs.get(job_id, {})
+        if event == "state" and not _is_replay(known, data):
+            self._job({**data, "id": job_id})
+        elif event == "progress" and known.get("state") == "running":
+            known["progress"] = data
+            if data.get("preview"):
+                self._fetching.add(job_id)
+
+    def _job(self, job):
+        self.jobs[job["id"]] = {**self.jobs.get(job["id"], {}), **job}
+        if job["state"] in ENDED:
+            self.cancelling.discard(job["id"])
+            if job["state"] == "done" and job["id"] in self.own:
+                self.own.discard(job["id"])
+                for listener in self.on_done:
+                    listener(self.jobs[job["id"]])
+
+    def _fetch_preview(self):
+        for job_id in list(self._fetching):
+            if self.client and time.monotonic() - self._fetched_at.get(job_id, 0) > PREVIEW_SECONDS:
+                self._fetching.discard(job_id)
+                self._fetched_at[job_id] = time.monotonic()
+                client = self.client
+                self.background(lambda client=client, job_id=job_id: _preview(client, job_id), self._previewed)
+
+    def _previewed(self, result):
+        if result:
+            self.previews[result[0]] = result[1]
+
+
+def _is_replay(known, job):
+    """Whether a state of a job is older than the end that is known of it: a stream begins with what has been."""
+    if known.get("state") not in ENDED:
+        return False
+    same_run = job.get("started") in (None, known.get("started"))
+    return job.get("ended") == known.get("ended") or (job.get("ended") is None and same_run)
+
+
+def _client_of(process):
+    """The client of a local backend, once it has said where it listens."""
+    if not process.started.wait(START_SECONDS):
+        raise UserError(
+            f"The backend has not started within {START_SECONDS:.0f} seconds", hint=f"Its log: {process.log}"
+        )
+    if process.handshake is None:
+        raise UserError(process.failure, hint="Install the backend again, or set its Python in the preferences")
+    return Client(process.handshake["url"], process.handshake["token"])
+
+
+def _preview(client, job_id):
+    """(job, file with its preview) or None; each picture in a file of its own, for Blender caches by name."""
+    status, headers, data = client.call("GET", f"/jobs/{job_id}/preview")
+    if status != 200:
+        return None
+    suffix = ".jpg" if "jpeg" in (headers.get("Content-Type") or "") else ".png"
+    path = Path(tempfile.gettempdir()) / f"skyworld_preview_{job_id}{suffix}"
+    path.write_bytes(data)
+    return job_id, path
+
+
+session = Session()
+
+
+def tick():
+    session.pump()
+    return BUSY_TICK if session.busy() else IDLE_TICK
+
+
+def register():
+    bpy.app.timers.register(tick, first_interval=IDLE_TICK, persistent=True)
+
+
+def unregister():
+    if bpy.app.timers.is_registered(tick):
+        bpy.app.timers.unregister(tick)
+    session.disconnect()
+    if session.installer:
+        session.installer.cancel()
+    session.__init__()

@@ -1,0 +1,263 @@
+"""Worlds from photographs: jobs of the backend, and the backend itself."""
+
+from pathlib import Path
+
+import bpy
+from bpy.props import StringProperty
+
+from .. import parameters, preferences
+from ..connection import install
+from ..errors import UserError, reports_errors
+from ..jobs import session
+from ..scene import ply, world
+
+KIND = "world"
+
+
+def default_output(photo):
+    """A folder for the world of `photo`: next to the .blend, else among the user's documents."""
+    home = Path(bpy.data.filepath).parent if bpy.data.filepath else _documents()
+    return home / "SkyWorld" / Path(photo).stem
+
+
+def _documents():
+    documents = Path.home() / "Documents"
+    return documents if documents.is_dir() else Path.home()
+
+
+class GenerateWorld(bpy.types.Operator):
+    """Make a world of splats from the photograph. Blender stays usable meanwhile"""
+
+    bl_idname = "skyworld.generate_world"
+    bl_label = "Generate World"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context):
+        if not context.scene.skyworld.photo:
+            cls.poll_message_set("Choose a photograph first")
+            return False
+        if session.active() or session.waiting():
+            cls.poll_message_set("A job is running; wait for it or cancel it")
+            return False
+        return True
+
+    @reports_errors
+    def execute(self, context):
+        values = parameters.to_json(context.scene.skyworld, KIND)
+        if not Path(values["photo"]).is_file():
+            raise UserError("there is no such picture", file=values["photo"], hint="Choose another photograph")
+        values["output"] = values["output"] or str(default_output(values["photo"]))
+        session.submit(KIND, values)
+        return {"FINISHED"}
+
+
+class JobOperator:
+    job: StringProperty(name="Job", description="Number of the job in the backend", options={"SKIP_SAVE"})
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, _context):
+        if session.state != "on":
+            cls.poll_message_set("The backend is not running")
+            return False
+        return True
+
+
+class CancelJob(JobOperator, bpy.types.Operator):
+    """Stop the job. What is finished of it is kept; Retry goes on from there"""
+
+    bl_idname = "skyworld.cancel_job"
+    bl_label = "Cancel"
+
+    @reports_errors
+    def execute(self, _context):
+        active = session.active()
+        job = self.job or (active["id"] if active else None)
+        if job is None:
+            raise UserError("There is no job to cancel")
+        session.cancel(job)
+        return {"FINISHED"}
+
+
+class RetryJob(JobOperator, bpy.types.Operator):
+    """Queue the job again; it goes on from its last finished stage"""
+
+    bl_idname = "skyworld.retry_job"
+    bl_label = "Retry"
+
+    @reports_errors
+    def execute(self, _context):
+        session.retry(self.job)
+        return {"FINISHED"}
+
+
+class ImportWorld(bpy.types.Operator):
+    """Add a finished world to the scene: splats, an editable camera path and its camera"""
+
+    bl_idname = "skyworld.import_world"
+    bl_label = "Import World"
+    bl_options = {"REGISTER", "UNDO"}
+
+    directory: StringProperty(name="World Folder", description="Folder with a world.json", subtype="DIR_PATH")
+
+    def invoke(self, context, _event):
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    @reports_errors
+    def execute(self, context):
+        opened = world.open_world(self.directory)
+        obj = world.add(context, opened, ply.read(opened.splats), set_up_scene=preferences.get().set_up_scene)
+        self.report({"INFO"}, f"{len(obj.data.attributes['position'].data):,} splats from {opened.root}")
+        return {"FINISHED"}
+
+
+def bring_in(job):
+    """When an own job is done: reads its world in a thread, then adds it on the main thread, as one step to undo."""
+    folder = (job.get("result") or {}).get("output") or job["parameters"].get("output")
+    if job["kind"] != KIND or not folder or not preferences.get().auto_import:
+        return
+    client, set_up = session.client, preferences.get().set_up_scene
+
+    def read():
+        opened = world.open_world(folder if Path(folder).is_dir() else fetch(client, folder, job["id"]))
+        return opened, ply.read(opened.splats)
+
+    def add(found):
+        window = bpy.context.window_manager.windows[:1]
+        with bpy.context.temp_override(window=window[0]) if window else bpy.context.temp_override():
+            world.add(bpy.context, *found, set_up_scene=set_up)
+            if not bpy.app.background:
+                bpy.ops.ed.undo_push(message="Import World")
+
+    session.background(read, add)
+
+
+def fetch(client, folder, job_id):
+    """A copy of the parts of a world that lies on the backend's machine, in Blender's folder for temporary files."""
+    here = Path(bpy.app.tempdir) / f"skyworld_{job_id}"
+    here.mkdir(exist_ok=True)
+    for name in ("world.json", "splats.ply"):
+        (here / name).write_bytes(client.file(folder, name))
+    return here
+
+
+class StartBackend(bpy.types.Operator):
+    """Start the backend, or connect to it, as the preferences say"""
+
+    bl_idname = "skyworld.start_backend"
+    bl_label = "Start"
+
+    @classmethod
+    def poll(cls, _context):
+        if session.state in ("on", "starting"):
+            cls.poll_message_set("The backend is running")
+            return False
+        return True
+
+    @reports_errors
+    def execute(self, _context):
+        session.connect()
+        return {"FINISHED"}
+
+
+class RestartBackend(bpy.types.Operator):
+    """End the backend if it is there and start it anew; finished work is kept"""
+
+    bl_idname = "skyworld.restart_backend"
+    bl_label = "Restart"
+
+    @reports_errors
+    def execute(self, _context):
+        session.connect()
+        return {"FINISHED"}
+
+
+class StopBackend(bpy.types.Operator):
+    """End the backend and free its memory. A running job stops and can be retried later"""
+
+    bl_idname = "skyworld.stop_backend"
+    bl_label = "Stop"
+
+    @classmethod
+    def poll(cls, _context):
+        if session.state == "off":
+            cls.poll_message_set("The backend is not running")
+            return False
+        return True
+
+    def execute(self, _context):
+        session.disconnect()
+        return {"FINISHED"}
+
+
+class InstallBackend(bpy.types.Operator):
+    """Make the backend's own Python environment and download its packages (see the preferences for what it costs)"""
+
+    bl_idname = "skyworld.install_backend"
+    bl_label = "Install Backend"
+
+    @classmethod
+    def poll(cls, _context):
+        if session.installer and session.installer.state == "running":
+            cls.poll_message_set("The installation is running")
+            return False
+        if not bpy.app.online_access:
+            cls.poll_message_set(
+                "Blender may not use the network: switch on Preferences > System > Allow Online Access, "
+                "or set the Python of an installed backend in the add-on's preferences"
+            )
+            return False
+        return True
+
+    @reports_errors
+    def execute(self, _context):
+        settings = preferences.get()
+        session.disconnect()
+        session.installer = install.Installer(
+            bpy.path.abspath(settings.base_python),
+            preferences.folder() / "environment",
+            settings.device,
+            preferences.log("install"),
+        )
+        session.installer.start()
+        return {"FINISHED"}
+
+
+class CancelInstall(bpy.types.Operator):
+    """Stop the installation; an older backend stays as it was"""
+
+    bl_idname = "skyworld.cancel_install"
+    bl_label = "Cancel Installation"
+
+    def execute(self, _context):
+        if session.installer:
+            session.installer.cancel()
+        return {"FINISHED"}
+
+
+CLASSES = (
+    GenerateWorld,
+    CancelJob,
+    RetryJob,
+    ImportWorld,
+    StartBackend,
+    RestartBackend,
+    StopBackend,
+    InstallBackend,
+    CancelInstall,
+)
+
+
+def register():
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    session.on_done.append(bring_in)
+
+
+def unregister():
+    if bring_in in session.on_done:
+        session.on_done.remove(bring_in)
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,1 @@
+"""The tab SkyWorld in the 3D viewport's sidebar."""

@@ -1,0 +1,129 @@
+"""parameters.json -> PropertyGroups. The file is generated from the backend's models; nothing is defined here."""
+
+import json
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+
+SCHEMA = json.loads(Path(__file__).with_name("parameters.json").read_text(encoding="utf-8"))
+USE = "use_"  # a number that may be left out gets a check box of this name before it
+NUMBER = {"float": FloatProperty, "int": IntProperty}
+
+
+def group_class(kind, fields):
+    """A PropertyGroup with one property a field of parameters.json."""
+    annotations = {}
+    for field in fields:
+        if field["optional"] and field["type"] in NUMBER:
+            text = f"Set {field['title'].lower()} instead of leaving it to the program"
+            annotations[USE + field["name"]] = BoolProperty(name=f"Set {field['title']}", description=text)
+        annotations[field["name"]] = _property(field)
+    name = f"SkyWorld{kind.title()}Parameters"
+    return type(name, (bpy.types.PropertyGroup,), {"__annotations__": annotations, "__module__": __name__})
+
+
+def _property(field):
+    kind, default = field["type"], field["default"]
+    options = {"name": field["title"], "description": field["description"]}
+    if kind == "bool":
+        return BoolProperty(default=bool(default), **options)
+    if kind == "enum":
+        items = [(str(item), str(item).replace("_", " ").title(), "") for item in field["items"]]
+        return EnumProperty(items=items, default=str(default), **options)
+    if kind in NUMBER:
+        limits = {name: field[name] for name in ("min", "max") if field[name] is not None}
+        options |= {"unit": field["unit"]} if field["unit"] else {}
+        return NUMBER[kind](default=default or 0, **limits, **options)
+    return StringProperty(default=default or "", subtype=field["subtype"] or "NONE", **options)
+
+
+def to_json(group, kind):
+    """The values of a group as the backend takes them; what was left out is left out."""
+    values = {}
+    for field in SCHEMA[kind]:
+        name = field["name"]
+        value = getattr(group, name)
+        if field["optional"] and (value == "" or not getattr(group, USE + name, True)):
+            continue
+        if field["type"] == "enum":
+            value = next(item for item in field["items"] if str(item) == value)
+        elif field["type"] == "path":
+            value = bpy.path.abspath(value)
+        elif field["type"] == "float":
+            value = round(value, 6)  # Blender keeps 32 bits: 1.6 would go out as 1.60000002
+        values[name] = value
+    return values
+
+
+def draw(layout, group, kind, *, advanced, skip=()):
+    """The fields of a group, the advanced or the others."""
+    for field in SCHEMA[kind]:
+        name = field["name"]
+        if field["advanced"] != advanced or name in skip:
+            continue
+        if hasattr(group, USE + name):
+            row = layout.row(heading=field["title"])
+            row.prop(group, USE + name, text="")
+            value = row.row()
+            value.active = getattr(group, USE + name)
+            value.prop(group, name, text="")
+        else:
+            layout.prop(group, name)
+
+
+class SkyWorldCollection(bpy.types.PropertyGroup):
+    folder: StringProperty(
+        name="World Folder", description="Folder of the world in this collection", subtype="DIR_PATH"
+    )
+
+
+class SkyWorldObject(bpy.types.PropertyGroup):
+    display: EnumProperty(
+        name="Display",
+        description="How the splats are shown in the viewport; what is rendered stays the same",
+        items=[
+            ("POINTS", "Points", "Coloured dots, in every shading mode"),
+            ("SPHERES", "Spheres", "Blender's own point cloud; coloured in Material Preview"),
+            ("BOUNDS", "Bounds", "Only the box around them"),
+        ],
+        default="SPHERES",
+        update=lambda self, _: self.apply(),
+    )
+    fraction: FloatProperty(
+        name="Amount",
+        description="Share of the splats that is drawn as points; fewer are faster",
+        min=0.001,
+        max=1.0,
+        default=1.0,
+        subtype="FACTOR",
+    )
+    size: FloatProperty(
+        name="Size",
+        description="Size of the points, as a share of the splats' own",
+        min=0.05,
+        max=4.0,
+        default=1.0,
+    )
+
+    def apply(self):
+        # drawn as points by this add-on, Blender's grey spheres would lie over them
+        self.id_data.display_type = "TEXTURED" if self.display == "SPHERES" else "BOUNDS"
+
+
+CLASSES = (group_class("world", SCHEMA["world"]), SkyWorldCollection, SkyWorldObject)
+
+
+def register():
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.skyworld = PointerProperty(type=CLASSES[0])
+    bpy.types.Collection.skyworld = PointerProperty(type=SkyWorldCollection)
+    bpy.types.Object.skyworld = PointerProperty(type=SkyWorldObject)
+
+
+def unregister():
+    for owner in (bpy.types.Scene, bpy.types.Collection, bpy.types.Object):
+        del owner.skyworld
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

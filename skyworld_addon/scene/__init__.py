@@ -1,0 +1,1 @@
+"""Blender's data: splats, cameras and curves."""

@@ -1,0 +1,225 @@
+"""Splats and points as Blender point clouds, with Blender 5.3's attribute names on every version.
+
+position (metres), scale (linear), rotation (QUATERNION, wxyz), radiance:base (SH coefficients of degree
+0 and the opacity after the sigmoid), radiance:sh_0 and on (one vector RGB a coefficient), radius, and
+Color: the colour without direction, for display. Further scalars of a file keep their name behind
+"splat:".
+"""
+
+from contextlib import contextmanager
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from ..errors import UserError
+from .ply import DEGREES, Splats
+from .spherical_harmonics import rotated
+
+BASE, SH, EXTRA = "radiance:base", "radiance:sh_", "splat:"
+MATERIAL = "SkyWorld Points"
+DISC = 1.2  # standard deviations at which a disc covers about what the Gaussian does
+
+
+def add(name, cloud, collection):
+    """A new point cloud object of `cloud` (Splats or Points) in `collection`."""
+    is_splats = isinstance(cloud, Splats)
+    positions = cloud.means if is_splats else cloud.positions
+    attributes = dict(_splat_attributes(cloud) if is_splats else _point_attributes(cloud))
+    obj = _new_point_cloud(name, positions, attributes)
+    collection.objects.link(obj)
+    obj.data.materials.append(_points_material())
+    if is_splats and "type" in obj.data.bl_rna.properties:
+        obj.data.type = "GAUSSIAN_SPLAT"  # Blender 5.3 draws and renders them itself
+    else:
+        obj.skyworld.display = "POINTS"
+    return obj
+
+
+def is_splats(obj):
+    """Whether an object is a point cloud with what a splat needs."""
+    return obj.type == "POINTCLOUD" and all(name in obj.data.attributes for name in (BASE, "scale", "rotation"))
+
+
+def is_coloured(obj):
+    return obj.type == "POINTCLOUD" and "Color" in obj.data.attributes
+
+
+def from_point_cloud(data):
+    """`Splats` of a point cloud's attributes, in the object's own space."""
+    base, position = data.attributes[BASE], data.attributes["position"]
+    N = len(position.data)
+    if N == 0:
+        raise UserError(f"the splat object {data.name} is empty", hint="Import it again")
+    K = sum(name.startswith(SH) for name, _ in data.attributes.items())
+    if 3 * K not in DEGREES:
+        problem = f"the splat object {data.name} has {K} {SH}… attributes, which is no degree of spherical harmonics"
+        raise UserError(problem, hint="Keep 0, 3, 8, 15 or 24 of them")
+    values = _values(base, N, 4)
+    sh = np.empty((K, N, 3), np.float32)
+    for k in range(K):
+        data.attributes[f"{SH}{k}"].data.foreach_get("vector", sh[k].reshape(-1))
+    extra = {
+        attribute.name.removeprefix(EXTRA): _values(attribute, N, 1)[:, 0]
+        for attribute in data.attributes
+        if attribute.name.startswith(EXTRA) and attribute.data_type == "FLOAT"
+    }
+    return Splats(
+        means=_values(position, N, 3),
+        scales=_values(data.attributes["scale"], N, 3),
+        quats=_values(data.attributes["rotation"], N, 4),
+        opacities=np.ascontiguousarray(values[:, 3]),
+        dc=np.ascontiguousarray(values[:, :3]),
+        sh=sh,
+        extra=extra,
+    )
+
+
+def transformed(splats, matrix):
+    """`splats` moved by a rotation, a shift and an even scale; the spherical harmonics turn along."""
+    matrix = np.array(matrix, np.float64)
+    linear = matrix[:3, :3]
+    scale = np.cbrt(np.linalg.det(linear))
+    if not scale > 1e-9 or not np.allclose(linear @ linear.T, scale**2 * np.eye(3), atol=1e-4 * scale**2):
+        hint = "Give it the same scale on all three axes (and none below zero)"
+        raise UserError("splats cannot be stretched, sheared or mirrored", hint=hint)
+    R = linear / scale
+    w, x, y, z = Matrix(R.tolist()).to_quaternion()
+    left = np.array([[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]], np.float32)
+    return Splats(
+        means=(splats.means @ linear.T + matrix[:3, 3]).astype(np.float32),
+        scales=splats.scales * np.float32(scale),
+        quats=splats.quats @ left.T,
+        opacities=splats.opacities,
+        dc=splats.dc,
+        sh=rotated(splats.sh, R),
+        extra=splats.extra,
+    )
+
+
+def joined(parts):
+    """One `Splats` of several; the lowest SH degree's missing coefficients are zero, extra columns of all are kept."""
+    if len(parts) == 1:
+        return parts[0]
+    K = max(len(part.sh) for part in parts)
+    sh = [np.pad(part.sh, ((0, K - len(part.sh)), (0, 0), (0, 0))) for part in parts]
+    shared = set.intersection(*(set(part.extra) for part in parts))
+    return Splats(
+        *(
+            np.concatenate([getattr(p, name) for p in parts])
+            for name in ("means", "scales", "quats", "opacities", "dc")
+        ),
+        sh=np.concatenate(sh, axis=1),
+        extra={name: np.concatenate([part.extra[name] for part in parts]) for name in sorted(shared)},
+    )
+
+
+def _values(attribute, N, width):
+    """[N, width] float32 of any attribute: its one value property has another name in each type."""
+    out = np.empty((N, width), np.float32)
+    attribute.data.foreach_get(_value_name(attribute.data_type), out.reshape(-1))
+    return out
+
+
+def _value_name(data_type):
+    names = {"FLOAT": "value", "QUATERNION": "value", "FLOAT_COLOR": "color", "BYTE_COLOR": "color_srgb"}
+    return names.get(data_type, "vector")
+
+
+def _splat_attributes(splats):
+    """Yields (name, (type, values)): one big array at a time is alive besides the file's."""
+    float4 = "FLOAT4" if "FLOAT4" in _attribute_types() else "FLOAT_COLOR"
+    yield "scale", ("FLOAT_VECTOR", splats.scales)
+    yield "rotation", ("QUATERNION", splats.quats)
+    yield BASE, (float4, np.concatenate([splats.dc, splats.opacities[:, None]], 1))
+    for k, coefficients in enumerate(splats.sh):
+        yield f"{SH}{k}", ("FLOAT_VECTOR", coefficients)
+    widest = np.sort(splats.scales, axis=1)[:, 1:]
+    yield "radius", ("FLOAT", DISC * np.sqrt(widest[:, 0] * widest[:, 1]))
+    yield "Color", ("BYTE_COLOR", np.concatenate([splats.colours, splats.opacities[:, None]], 1))
+    for name, values in splats.extra.items():
+        yield EXTRA + name, ("FLOAT", values)
+
+
+def _point_attributes(points):
+    spread = np.linalg.norm(points.positions - np.median(points.positions, axis=0), axis=1)
+    # as wide as the gaps of a panorama's points: its rays stand about 1/300 of their length apart
+    yield "radius", ("FLOAT", np.maximum(spread / 300, 1e-3))
+    yield "Color", ("BYTE_COLOR", np.pad(points.colours, ((0, 0), (0, 1)), constant_values=1))
+
+
+def _attribute_types():
+    parameter = bpy.types.AttributeGroupPointCloud.bl_rna.functions["new"].parameters["type"]
+    return parameter.enum_items.keys()
+
+
+def _fill(data, attributes):
+    for name, (kind, values) in attributes.items():
+        attribute = data.attributes.get(name) or data.attributes.new(name, kind, "POINT")
+        values = np.ascontiguousarray(values, np.float32)  # any other type is read number by number
+        attribute.data.foreach_set(_value_name(kind), values.reshape(-1))
+
+
+def _new_point_cloud(name, positions, attributes):
+    """An unlinked object with a filled point cloud."""
+    attributes = {"position": ("FLOAT_VECTOR", positions), **attributes}
+    if bpy.app.version >= (5, 2, 0):  # before, `resize` is missing or leaves stale buffers
+        data = bpy.data.pointclouds.new(name)
+        data.resize(len(positions))
+        _fill(data, attributes)
+        return bpy.data.objects.new(name, data)
+    mesh = bpy.data.meshes.new(name)
+    mesh.vertices.add(len(positions))
+    _fill(mesh, attributes)
+    obj = bpy.data.objects.new(name, mesh)
+    with _only_selected(obj):
+        bpy.ops.object.convert(target="POINTCLOUD")
+    bpy.data.meshes.remove(mesh)
+    for extra in [a for a in obj.data.attributes if a.name.startswith(".")]:
+        obj.data.attributes.remove(extra)
+    obj.data.name = name
+    return obj
+
+
+@contextmanager
+def _only_selected(obj):
+    """`obj` is linked, active and alone selected; afterwards all is as it was and `obj` unlinked."""
+    window = bpy.context.window or (bpy.context.window_manager.windows[:] or [None])[0]
+    with bpy.context.temp_override(window=window) if window else bpy.context.temp_override():
+        layer = bpy.context.view_layer
+        if bpy.context.mode != "OBJECT":
+            bpy.ops.object.mode_set(mode="OBJECT")
+        active, selected = layer.objects.active, [other for other in layer.objects if other.select_get()]
+        for other in selected:
+            other.select_set(False)
+        home = bpy.context.scene.collection
+        home.objects.link(obj)
+        obj.select_set(True)
+        layer.objects.active = obj
+        try:
+            yield
+        finally:
+            home.objects.unlink(obj)
+            layer.objects.active = active
+            for other in selected:
+                other.select_set(True)
+
+
+def _points_material():
+    """Shows the attribute Color without light, in EEVEE and Cycles alike."""
+    material = bpy.data.materials.get(MATERIAL)
+    if material:
+        return material
+    material = bpy.data.materials.new(MATERIAL)
+    if not material.node_tree:
+        material.use_nodes = True
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes.clear()
+    colour = nodes.new("ShaderNodeAttribute")
+    colour.attribute_name, colour.location = "Color", (-400, 0)
+    emission = nodes.new("ShaderNodeEmission")
+    emission.location = (-200, 0)
+    output = nodes.new("ShaderNodeOutputMaterial")
+    links.new(colour.outputs["Color"], emission.inputs["Color"])
+    links.new(emission.outputs["Emission"], output.inputs["Surface"])
+    return material

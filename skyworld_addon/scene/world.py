@@ -1,0 +1,105 @@
+"""A world folder brought into the scene: splats, an editable camera path, the scene's camera and engine."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+
+from ..errors import UserError
+from . import curves, splats
+from .curves import FOV
+
+FORMAT = 1
+ENGINE = "SKYWORLD"
+
+
+@dataclass
+class World:
+    """What the scene needs of a world.json. eye: [3] metres, where it was seen from; cube: edge of the walking room."""
+
+    root: Path
+    name: str
+    splats: Path
+    eye: tuple
+    cube: float
+    focus: float
+    models: str
+
+
+def open_world(folder):
+    """Reads FOLDER/world.json."""
+    root = Path(folder)
+    file = root / "world.json"
+    if not file.is_file():
+        raise UserError(
+            "is not a world folder (it has no world.json)", file=root, hint="Choose the folder of a finished world"
+        )
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        version, panorama = int(document["format"]), document.get("panorama") or {}
+        artifacts = document.get("artifacts") or {}
+        world = World(
+            root=root,
+            name=str(document.get("name") or root.name),
+            splats=root / artifacts.get("splats", "splats.ply"),
+            eye=tuple(float(v) for v in panorama.get("position", (0, 0, 1.6))),
+            cube=float(document.get("cube", 2.0)),
+            focus=float(document.get("focus_distance", 6.0)),
+            models=", ".join(str(model.get("name", "?")) for model in document.get("models") or ()),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError("is damaged", file=file, hint="Generate the world again into the same folder") from error
+    if version > FORMAT:
+        raise UserError(f"is of format {version}, newer than this add-on", file=file, hint="Update SkyWorld")
+    if not world.splats.is_file():
+        raise UserError("has no splats yet", file=root, hint="Press Generate World to finish it")
+    return world
+
+
+def add(context, world, cloud, *, frames=120, set_up_scene=True):
+    """The collection of `world`, with its splats `cloud`, an editable fly-through and, if asked, the scene set up."""
+    scene = context.scene
+    collection = bpy.data.collections.new(world.name)
+    collection.skyworld.folder = str(world.root)
+    scene.collection.children.link(collection)
+    obj = splats.add(world.name, cloud, collection)
+    camera = add_flythrough(context, collection, world.eye, world.cube / 2, world.focus, frames=frames)
+    if set_up_scene:
+        scene.camera = camera
+        scene.render.engine = ENGINE
+        scene.view_settings.view_transform = "Standard"  # shows the rasterizer's colours as they are
+    return obj
+
+
+def add_flythrough(context, collection, eye, reach, focus, *, frames=120, target=True, fov=FOV):
+    """A curve through the walking room, its target ahead, its camera; the scene's frame range covers it."""
+    scene = context.scene
+    path = curves.add_path("Fly-through Path", curves.flythrough_points(eye, reach), collection)
+    aim = None
+    if target:
+        aim = curves.add_target("Fly-through Target", (eye[0], eye[1] + max(focus, 2 * reach), eye[2]), collection)
+    span = (scene.frame_start, scene.frame_start + frames - 1)
+    camera = curves.add_camera("Fly-through Camera", path, span, collection, target=aim, ease=True, fov=fov)
+    scene.frame_end = span[1]
+    return camera
+
+
+def add_orbit(context, collection, centre, radius, *, frames=120, target=None, outward=False, fov=FOV):
+    """A circle about `centre`, a camera on it that looks at `target` [3], inward without one, or outward."""
+    scene = context.scene
+    path = curves.add_circle("Orbit Path", centre, radius, collection)
+    aim = None if outward else curves.add_target("Orbit Target", target or centre, collection)
+    span = (scene.frame_start, scene.frame_start + frames - 1)
+    camera = curves.add_camera("Orbit Camera", path, span, collection, target=aim, outward=outward, fov=fov)
+    scene.frame_end = span[1]
+    return camera
+
+
+def of(context):
+    """Collection of the world that the active object (or else the scene) belongs to, or None."""
+    worlds = [c for c in context.scene.collection.children_recursive if c.skyworld.folder]
+    for collection in worlds:
+        if context.object and context.object.name in collection.all_objects:
+            return collection
+    return worlds[-1] if worlds else None

@@ -1,0 +1,1 @@
+"""What this add-on draws into the 3D viewport."""
