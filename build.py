@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BUILD = ROOT / "build"
-SAMPLE = ROOT / "docs" / "sample" / "sample.jpg"
+SAMPLE = ROOT / "docs" / "sample" / "hill_village.jpg"
 
 TORCH = "torch==2.13.0"
 # Blender's own module for each Python that it is published for.
