@@ -61,7 +61,7 @@ def _square(picture: np.ndarray, size: int, squeeze: bool, device: str):
         return normalised(short_side_crop(picture, size)[None] / 255, device)
     import torch
 
-    x = torch.from_numpy(np.asarray(picture, np.float32)).permute(2, 0, 1)[None]
+    x = torch.from_numpy(to_8bit(picture).astype(np.float32) / 255).permute(2, 0, 1)[None]
     x = torch.nn.functional.interpolate(x, size=(size, size), mode="bicubic")
     return normalised(x.permute(0, 2, 3, 1), device)
 

@@ -106,7 +106,7 @@ def clip_fid(pictures: list, references: list, models: Models) -> float:
 def cmmd(pictures: list, references: list, models: Models) -> float:
     """CLIP maximum mean discrepancy (Jayasumana et al. 2024): ViT-L/14-336 embeddings of unit length, sigma 10, x 1000.
 
-    Pictures are squeezed to 336 x 336 without crop by torch's bicubic without antialiasing, as the PyTorch port does.
+    Pictures, 8 bit, are squeezed to 336 x 336 by torch's bicubic without antialiasing or crop, as in the PyTorch port.
     """
     sets = [embed(models, CLIP_L14_336, pictures=set_, squeeze=True) for set_ in (pictures, references)]
     return gaussian_mmd(*(x / np.linalg.norm(x, axis=1, keepdims=True) for x in sets))
