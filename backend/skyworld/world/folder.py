@@ -15,6 +15,7 @@ from skyworld.world.lock import WorldLock
 
 FORMAT = 1
 DOCUMENT = "world.json"
+ALREADY_DONE = "already done"  # the message of a stage that is skipped
 
 
 class World:
@@ -98,7 +99,7 @@ class World:
         fingerprint = _fingerprint(name, inputs)
         done = self.document["stages"].get(name)
         if done and done["fingerprint"] == fingerprint and all(self.path(output).exists() for output in outputs):
-            yield Progress(1.0, "already done")
+            yield Progress(1.0, ALREADY_DONE)
             return
         if done:
             # From here on the outputs may be of two minds: without its record the stage is made anew.

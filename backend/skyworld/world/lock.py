@@ -3,11 +3,13 @@
 import os
 import sys
 from pathlib import Path
+from typing import IO
 from weakref import WeakValueDictionary
 
 from skyworld.errors import UserError
 from skyworld.world.files import mendable
 
+_NAME = ".lock"
 # Several World objects of one process share one lock; it is released when the last of them is gone.
 _held: "WeakValueDictionary[Path, WorldLock]" = WeakValueDictionary()
 
@@ -16,21 +18,14 @@ class WorldLock:
     """Held as long as the object lives. Raises UserError where another process holds it."""
 
     def __init__(self, root: Path):
-        with mendable(root):
-            self._file = (root / ".lock").open("a+", encoding="utf-8")
-        if not _try_lock(self._file.fileno()):
-            self._file.seek(0)
-            owner = self._file.read().strip() or "unknown"
-            self._file.close()
+        self._file = take_lock(root)
+        if self._file is None:
+            owner = (root / _NAME).read_text(encoding="utf-8").strip() or "unknown"
             raise UserError(
                 f"another process (number {owner}) is working on this world",
                 file=root,
                 hint="Wait until it is done or cancel it, or choose another folder",
             )
-        with mendable(root):
-            self._file.truncate(0)
-            self._file.write(str(os.getpid()))
-            self._file.flush()
 
     @classmethod
     def of(cls, root: Path) -> "WorldLock":
@@ -41,9 +36,18 @@ class WorldLock:
             lock = _held[key] = cls(root)
         return lock
 
-    def __del__(self):
-        if hasattr(self, "_file"):
-            self._file.close()
+
+def take_lock(folder: Path) -> IO | None:
+    """Locks a folder for as long as the returned file is open; None where another process holds it."""
+    with mendable(folder):
+        file = (folder / _NAME).open("a+", encoding="utf-8")
+        if not _try_lock(file.fileno()):
+            file.close()
+            return None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+    return file
 
 
 if sys.platform == "win32":

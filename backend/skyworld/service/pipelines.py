@@ -1,0 +1,22 @@
+"""Which function does which kind of job. A worker may be given another module like this one."""
+
+from skyworld.parameters import KINDS
+
+__all__ = ["KINDS", "PIPELINES", "warm"]
+
+# Imported in the worker only, when a job needs them.
+PIPELINES = {
+    "world": "skyworld.recipe:generate",
+    "path": "skyworld.camera.paths:author",
+    "render": "skyworld.shot.render:render",
+    "export": "skyworld.splats.export:export",
+}
+
+
+def warm() -> str:
+    """Loads what every job needs, so that the first one does not wait; returns the device's name."""
+    import torch
+
+    import skyworld.splats  # noqa: F401
+
+    return f"cuda:0 {torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else "cpu"
