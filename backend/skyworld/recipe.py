@@ -32,17 +32,16 @@ def generate(parameters: WorldParameters) -> Iterator[Progress]:
     from skyworld.models.builtin.panorama import BuiltinInpainter
 
     world = World.create(parameters.output)
-    with world.lock():
-        inpainter, estimator = BuiltinInpainter(), BuiltinDistance()
-        world.record("models", [dataclasses.asdict(model.provenance) for model in (inpainter, estimator)])
-        world.record("seed", parameters.seed)
-        world.record("cube", parameters.cube)
-        yield from stages(
-            ("photograph", 2, photograph_stage(world, parameters)),
-            ("panorama", 12, panorama_stage(world, parameters, inpainter)),
-            ("distance", 4, distance_stage(world, parameters, estimator)),
-            ("splats", 80, lift_stage(world, parameters)),
-        )
+    inpainter, estimator = BuiltinInpainter(), BuiltinDistance()
+    world.record("models", [dataclasses.asdict(model.provenance) for model in (inpainter, estimator)])
+    world.record("seed", parameters.seed)
+    world.record("cube", parameters.cube)
+    yield from stages(
+        ("photograph", 2, photograph_stage(world, parameters)),
+        ("panorama", 12, panorama_stage(world, parameters, inpainter)),
+        ("distance", 4, distance_stage(world, parameters, estimator)),
+        ("splats", 80, lift_stage(world, parameters)),
+    )
 
 
 def photograph_stage(world: World, parameters: WorldParameters) -> Iterator[Progress]:
@@ -184,7 +183,7 @@ def lift_stage(world: World, parameters: WorldParameters) -> Iterator[Progress]:
     """Points, Gaussians, what lies behind things, a short optimisation."""
     from skyworld.lift.distance import read_distance
     from skyworld.lift.lift import lift
-    from skyworld.lift.points import write_points
+    from skyworld.lift.point_cloud import write_points
     from skyworld.splats.formats.ply import write_ply
 
     def make(scratch: Path) -> Iterator[Progress]:
