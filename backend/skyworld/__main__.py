@@ -1,3 +1,5 @@
+import sys
+
 from skyworld.cli import main
 
-main()
+sys.exit(main())

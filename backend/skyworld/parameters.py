@@ -13,7 +13,9 @@ import sys
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from skyworld.errors import UserError
 
 
 def _path(kind: str) -> dict:
@@ -151,6 +153,25 @@ class ExportParameters(Parameters):
 KINDS: dict[str, type[Parameters]] = {
     model.kind: model for model in (WorldParameters, PathParameters, RenderParameters, ExportParameters)
 }
+
+
+def check(model: type[Parameters], values: dict) -> Parameters:
+    """The checked parameters. UserError with the first problem in a sentence."""
+    try:
+        return model(**values)
+    except ValidationError as error:
+        raise UserError(first_problem(model, error)[0]) from error
+
+
+def first_problem(model: type[Parameters], error: ValidationError) -> tuple[str, str]:
+    """The first problem as a sentence that begins with the field's label, and the field's name."""
+    problem = error.errors()[0]
+    name = str(problem["loc"][0]) if problem["loc"] else ""
+    if problem["type"] == "extra_forbidden":
+        return f"{name} is not a parameter of this kind of job.", name
+    titles = {field.alias or key: field.title for key, field in model.model_fields.items()}
+    text = problem["msg"]
+    return f"{titles.get(name, name)}: {text[0].lower()}{text[1:]}.", name
 
 
 def describe(model: type[Parameters]) -> list[dict]:

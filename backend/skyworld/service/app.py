@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from skyworld import __version__
 from skyworld.errors import UserError
+from skyworld.parameters import first_problem
 from skyworld.service.jobs import HUNG_SECONDS, Runner
 from skyworld.service.process import LostError
 from skyworld.service.splat_cache import FrameError, FrameWorker, SplatCache
@@ -128,17 +129,6 @@ async def add_job(request: Request) -> Response:
     job = service.store.add(body["kind"], checked.model_dump(mode="json", by_alias=True))
     service.runner.wake()
     return JSONResponse(job, 201)
-
-
-def first_problem(model, error: ValidationError) -> tuple[str, str]:
-    """The first problem as a sentence with the field's label, and the field's name."""
-    problem = error.errors()[0]
-    name = str(problem["loc"][0]) if problem["loc"] else ""
-    fields = {field.alias or key: field for key, field in model.model_fields.items()}
-    if problem["type"] == "extra_forbidden":
-        return f"{name} is not a parameter of this kind of job.", name
-    title = fields[name].title if name in fields else name
-    return f"{title}: {problem['msg'][0].lower()}{problem['msg'][1:]}.", name
 
 
 async def show_job(request: Request) -> Response:
