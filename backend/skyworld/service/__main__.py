@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import importlib
 import json
+import logging
 import os
 import secrets
 import socket
@@ -106,6 +107,7 @@ def _claim_state(wish: Path | None):
             log = state / "backend.log"
             if log.exists() and log.stat().st_size > _LOG_BYTES:
                 log.replace(state / "backend.log.1")
+            logging.basicConfig(filename=log, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
             return state, lock
     raise UserError(
         "another SkyWorld service uses this folder", file=candidates[-1], hint="Choose another with --state"

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -89,6 +90,10 @@ def application(state: Path, pipelines, stop) -> Starlette:
         UserError: lambda _, error: JSONResponse({"error": str(error)}, 422),
         LostError: lambda _, error: JSONResponse({"error": str(error)}, 503),
         FrameError: lambda _, error: JSONResponse({"error": str(error)}, 500),
+        sqlite3.OperationalError: lambda _, error: JSONResponse(
+            {"error": f"The job list cannot be written: {error}."}, 507
+        ),
+        Exception: lambda _, error: JSONResponse({"error": "SkyWorld failed; the backend's log has the trace."}, 500),
         404: lambda request, _: JSONResponse({"error": f"There is nothing at {request.url.path}."}, 404),
         405: lambda request, _: JSONResponse({"error": f"{request.method} is not known here."}, 405),
     }

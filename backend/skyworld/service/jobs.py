@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sqlite3
 from pathlib import Path
 
 from skyworld.service.process import LostError, WorkerProcess
@@ -11,6 +12,7 @@ HUNG_SECONDS = 15.0
 # A cancelled job has this long to notice, then its worker to end, before it is killed: within 1 s in every case.
 NOTICE_SECONDS = 0.4
 END_SECONDS = 0.4
+FULL_DISK_SECONDS = 1.0  # between two looks at a full disk
 _STARTS = 3  # failed starts of the worker in a row before it is given up
 
 
@@ -71,6 +73,19 @@ class Runner:
                 failures += self.state == "starting"
                 reason = str(lost)
                 await self.worker.end()
+            except sqlite3.OperationalError:
+                self.state = "dead"
+                await self.worker.end()
+                await self._wait_for_space()
+
+    async def _wait_for_space(self) -> None:
+        """The job list cannot be written; what ran has failed as soon as that can be told."""
+        while True:
+            try:
+                self.store.fail_running("The disk that holds the job list was full. Retry goes on from the last stage.")
+                return
+            except sqlite3.OperationalError:
+                await asyncio.sleep(FULL_DISK_SECONDS)
 
     async def _serve(self) -> None:
         """Job after job, until the worker is lost."""

@@ -85,6 +85,10 @@ class Store:
             else:
                 self._set(row["id"], state="queued", restarts=1, progress=None)
 
+    def fail_running(self, sentence: str) -> None:
+        for row in self._db.execute("SELECT id FROM jobs WHERE state = 'running'").fetchall():
+            self.finish(row["id"], "failed", sentence)
+
     def events(self, after: int, job: str | None = None, limit: int = 500) -> list[tuple[int, str, str, dict]]:
         """(seq, job, type, data) of the events behind `after`, in order."""
         query = "SELECT * FROM events WHERE seq > ?" + (" AND job = ?" if job else "") + " ORDER BY seq LIMIT ?"

@@ -154,3 +154,10 @@ def test_a_port_that_is_taken_is_a_sentence(backend, tmp_path):
         [sys.executable, "-m", "skyworld.service", "--state", tmp_path, "--port", port], input=b"", capture_output=True
     )
     assert second.returncode == 2 and f"port {port} cannot be used".encode() in second.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the process' own time from /proc")
+def test_the_service_is_ready_within_a_second_of_computing(start):
+    service = start()
+    spent = sum(map(int, Path(f"/proc/{service.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]))
+    assert spent / os.sysconf("SC_CLK_TCK") < 1.0, "wall-clock time would also count what else this machine does"

@@ -145,6 +145,33 @@ def test_a_worker_that_hangs_is_ended_and_its_job_says_so(tmp_path, monkeypatch)
     assert not hung.alive
 
 
+def test_a_full_disk_fails_the_job_and_the_next_one_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.path.dirname(__file__))
+
+    async def fill():
+        store = Store(tmp_path / "jobs.sqlite")
+        runner = Runner(store, "tiny_pipelines", tmp_path / "log")
+        job = store.add("steps", {"output": str(tmp_path / "a.png"), "seconds": 30})["id"]
+        while not store.job(job)["progress"]:
+            await asyncio.sleep(0.05)
+        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+        store._db.execute(f"PRAGMA max_page_count = {pages}")
+        while runner.state == "busy":
+            await asyncio.sleep(0.05)
+        store._db.execute("PRAGMA max_page_count = 1000000")
+        while store.job(job)["state"] == "running":
+            await asyncio.sleep(0.05)
+        after = store.add("steps", {"output": str(tmp_path / "b.png"), "seconds": 0})["id"]
+        runner.wake()
+        while store.job(after)["state"] != "done":
+            await asyncio.sleep(0.05)
+        await runner.close()
+        return store.job(job)
+
+    job = asyncio.run(asyncio.wait_for(fill(), 40))
+    assert job["state"] == "failed" and "disk that holds the job list was full" in job["error"]
+
+
 def test_jobs_are_still_there_after_the_backend_was_killed_and_the_running_one_goes_on(start, tmp_path):
     service = start()
     done = service.submit("steps", tmp_path / "a.png", seconds=0)
