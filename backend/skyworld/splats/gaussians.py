@@ -163,15 +163,14 @@ def quaternion_product(a: Tensor, b: Tensor) -> Tensor:
 
 def quaternion(rotations: np.ndarray) -> np.ndarray:
     """Rotation matrices [..., 3, 3] -> wxyz unit quaternions [..., 4] (Shepperd's method: the largest part first)."""
-    m = np.asarray(rotations, np.float64)
+    m = np.asarray(rotations)
     trace = np.trace(m, axis1=-2, axis2=-1)
     diagonal = np.diagonal(m, axis1=-2, axis2=-1)
     squares = np.concatenate([1 + trace[..., None], 1 - trace[..., None] + 2 * diagonal], -1)  # 4 w^2, 4 x^2, ...
     wx, wy, wz = (m[..., i, j] - m[..., j, i] for i, j in ((2, 1), (0, 2), (1, 0)))
     xy, xz, yz = (m[..., i, j] + m[..., j, i] for i, j in ((0, 1), (0, 2), (1, 2)))
     s0, s1, s2, s3 = np.moveaxis(squares, -1, 0)
-    rows = np.stack(
-        [np.stack(row, -1) for row in ((s0, wx, wy, wz), (wx, s1, xy, xz), (wy, xy, s2, yz), (wz, xz, yz, s3))], -2
-    )
-    best = np.take_along_axis(rows, squares.argmax(-1)[..., None, None], -2)[..., 0, :]
+    candidates = ((s0, wx, wy, wz), (wx, s1, xy, xz), (wy, xy, s2, yz), (wz, xz, yz, s3))
+    largest = squares.argmax(-1)
+    best = np.stack([np.choose(largest, column) for column in zip(*candidates, strict=True)], -1)
     return best / np.linalg.norm(best, axis=-1, keepdims=True)

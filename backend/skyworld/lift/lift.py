@@ -1,0 +1,183 @@
+"""Panorama and distance -> Gaussians that a camera may walk among.
+
+1. one Gaussian for each pixel of the panorama (fewer where it is even), more for the photograph's own pixels;
+2. what stands behind things, as far as the cube of `cube` metres around the centre uncovers it;
+3. a short optimisation of what the centre sees against photograph and panorama;
+4. views from the cube's faces and corners: what is still open there is closed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from skyworld.camera import Camera, resample_view, turned
+from skyworld.lift.disocclusion import hidden_layer
+from skyworld.lift.holes import close_holes
+from skyworld.lift.init import gaussians_of_view
+from skyworld.lift.points import FACES, MARGIN, Layer, depth_view, face_camera
+from skyworld.models.roles import Photograph
+from skyworld.progress import Progress
+from skyworld.splats import Gaussians
+from skyworld.splats.device import pick_device
+from skyworld.splats.train import Schedule, View, fit
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How fine the Gaussians are.
+
+    panorama, hidden: width in pixels at which the panorama and what lies behind things are lifted (at most
+    the panorama's own).  photograph: width at which the photograph is.  picture: width of the photograph's
+    picture in the optimisation.  steps: of it, on the CPU and on CUDA.
+    """
+
+    panorama: int
+    hidden: int
+    photograph: int
+    picture: int
+    steps: tuple[int, int]
+
+
+QUALITIES = {
+    "draft": Quality(1024, 512, 512, 384, (24, 200)),
+    "standard": Quality(2048, 1024, 900, 512, (70, 600)),
+    "high": Quality(4096, 2048, 1800, 1024, (160, 2000)),
+}
+# How often what stands behind things is taken away in turn.
+LAYERS = 2
+# Blocks of pixels that one Gaussian may stand for in even regions.
+LARGEST = 8
+
+
+def lift(
+    panorama: np.ndarray,
+    distance: np.ndarray,
+    sky: np.ndarray | None,
+    photograph: Photograph | None,
+    *,
+    eye_height: float,
+    quality: str,
+    cube: float,
+    device: str,
+    seed: int,
+    scratch: Path,
+) -> Iterator[Progress]:
+    """Yields progress; the return value is the Gaussians, in the world frame, on the CPU.
+
+    panorama: [H, W, 3], 0 to 1.  distance: [H, W] metres along the ray.  sky: [H, W] bool.  cube: edge in metres.
+    """
+    level = QUALITIES[quality]
+    where = pick_device(device)
+    position = np.array([0.0, 0.0, eye_height])
+    sky = np.zeros(distance.shape, bool) if sky is None else sky
+    whole = Layer(panorama, distance.astype(np.float32), np.ones(distance.shape, bool), sky)
+    yield Progress(0.0, "lifting the panorama")
+    visible = yield from _visible(_within(whole, level.panorama), photograph, position, level)
+    yield Progress(0.22, "continuing what stands behind things")
+    hidden = yield from _hidden(_within(whole, level.hidden), position, np.sqrt(3) / 2 * cube, eye_height)
+    visible = yield from _optimised(
+        visible.to(where), _targets(panorama, photograph, position, level), level, seed, scratch
+    )
+    gaussians = Gaussians.concatenate([visible.to("cpu"), *hidden])
+    gaussians = yield from close_holes(gaussians.to(where), whole, position, cube)
+    yield Progress(1.0, f"{len(gaussians):,} Gaussians")
+    return replace(gaussians.to("cpu"), extra={})
+
+
+def _within(layer: Layer, width: int) -> Layer:
+    """The layer at most `width` px wide; distance and sky keep values that are there: no blend across an edge."""
+    step = layer.distance.shape[1] // width
+    if step < 2:
+        return layer
+    size = (layer.distance.shape[1] // step, layer.distance.shape[0] // step)
+
+    def nearest(array):
+        return np.ascontiguousarray(array[step // 2 :: step, step // 2 :: step][: size[1], : size[0]])
+
+    picture = cv2.resize(layer.picture, size, interpolation=cv2.INTER_AREA)
+    return Layer(picture, nearest(layer.distance), nearest(layer.mask), nearest(layer.sky))
+
+
+def _visible(layer: Layer, photograph: Photograph | None, position: np.ndarray, level: Quality) -> Iterator[Progress]:
+    """What the centre sees: the photograph's pixels where it is, the panorama's everywhere else."""
+    parts = []
+    if photograph is not None:
+        camera = photograph.camera.resized(min(level.photograph, photograph.camera.width))
+        view = depth_view(layer, camera)
+        picture = cv2.resize(photograph.picture, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
+        parts.append(gaussians_of_view(replace(view, picture=picture), LARGEST))
+        yield Progress(0.05, f"{len(parts[0]):,} Gaussians from the photograph")
+    size = round(layer.distance.shape[1] / np.pi)
+    for index, (yaw, pitch) in enumerate(FACES):
+        view = depth_view(layer, face_camera(position, yaw, pitch, size, MARGIN), MARGIN)
+        if photograph is not None:
+            view = replace(view, mask=view.mask & ~_inside(view.camera.rays(), photograph.camera))
+        parts.append(gaussians_of_view(view, LARGEST))
+        yield Progress(0.05 + 0.15 * (index + 1) / len(FACES), f"{sum(map(len, parts)):,} Gaussians")
+    return Gaussians.concatenate(parts)
+
+
+def _inside(rays: np.ndarray, camera: Camera) -> np.ndarray:
+    """Which rays [..., 3] the camera sees, a hair within its border."""
+    at, depth = camera.project(camera.position + rays)
+    border = 0.001 * camera.width
+    inside = (at > border) & (at < np.array([camera.width, camera.height]) - border)
+    return (depth > 0) & inside.all(-1)
+
+
+def _hidden(layer: Layer, position: np.ndarray, reach: float, eye_height: float) -> Iterator[Progress]:
+    """What stands behind what the centre sees, layer by layer."""
+    parts = []
+    size = round(layer.distance.shape[1] / np.pi)
+    for index in range(LAYERS):
+        behind = hidden_layer(layer, reach, eye_height)
+        for yaw, pitch in FACES:
+            view = depth_view(behind, face_camera(position, yaw, pitch, size, MARGIN), MARGIN)
+            if view.mask.any():
+                parts.append(gaussians_of_view(view, LARGEST))
+        layer = replace(behind, mask=np.ones_like(behind.mask))
+        yield Progress(0.22 + 0.08 * (index + 1) / LAYERS, f"{sum(map(len, parts)):,} Gaussians behind things")
+    return parts
+
+
+def _targets(panorama: np.ndarray, photograph: Photograph | None, position: np.ndarray, level: Quality) -> list[View]:
+    """Pictures that the centre's Gaussians must show: the photograph, and a ring of views of the panorama."""
+    views = []
+    size = level.picture * 3 // 4
+    for yaw, pitch in [(yaw, 0) for yaw in range(0, 360, 60)] + [(0, 80), (0, -80)]:
+        camera = Camera.pinhole(turned(position, np.radians(yaw), np.radians(pitch)), np.radians(75), size, size)
+        wide = camera.resized(2 * size)
+        picture = cv2.resize(resample_view(panorama, wide), (size, size), interpolation=cv2.INTER_AREA)
+        weight = np.ones((size, size), np.float32)
+        if photograph is not None:
+            weight[_inside(camera.rays(), photograph.camera)] = 0
+        views.append(View(camera, torch.from_numpy(picture), torch.from_numpy(weight)))
+    if photograph is not None:
+        camera = photograph.camera.resized(level.picture)
+        picture = cv2.resize(photograph.picture, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
+        views.append(View(camera, torch.from_numpy(picture), share=6.0))
+    return [view for view in views if view.weight is None or view.weight.mean() > 0.05]
+
+
+def _optimised(gaussians: Gaussians, views: list[View], level: Quality, seed: int, scratch: Path) -> Iterator[Progress]:
+    steps = level.steps[gaussians.device.type == "cuda"]
+    views = [
+        replace(
+            view,
+            picture=view.picture.to(gaussians.device),
+            weight=None if view.weight is None else view.weight.to(gaussians.device),
+        )
+        for view in views
+    ]
+    rates = {"sh": 0.03, "logit_opacities": 0.05, "log_scales": 0.01}
+    fitting = fit(gaussians, views, Schedule(steps, rates, seed=seed))
+    while True:
+        try:
+            report = next(fitting)
+        except StopIteration as end:
+            return end.value
+        yield replace(report, fraction=0.3 + 0.55 * report.fraction)
