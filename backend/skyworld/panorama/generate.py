@@ -111,13 +111,9 @@ def complete_view(picture, known, fixed, look: Look, inpainter: Inpainter, seed:
     laid = cv2.remap(answer.astype(np.float32), u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     away = cv2.distanceTransform(known.astype(np.uint8), cv2.DIST_L2, 5) / (FEATHER * width / 2048)
     share = np.where(known, 0.5 + 0.5 * np.cos(np.pi * away.clip(0, 1)), 1) * (inside & ~fixed)
-    asked = resample_at(missing.astype(np.float32), u, v) > 0.5
+    asked = cv2.remap(missing.astype(np.float32), u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) > 0.999
     share = np.where(known & ~asked, 0, share)[..., None]
     return picture + share * (laid - picture), known | inside
-
-
-def resample_at(picture: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return cv2.remap(picture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
 
 
 def dithered(picture: np.ndarray, seed: int) -> np.ndarray:

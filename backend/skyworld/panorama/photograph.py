@@ -5,7 +5,7 @@ import numpy as np
 
 from skyworld.camera import Camera, turned
 from skyworld.models.roles import Photograph
-from skyworld.panorama.sky_matte import sky_matte
+from skyworld.panorama.sky_matte import could_be_ceiling, sky_matte
 from skyworld.panorama.vanishing import field_of_view, find_segments, pitch_of
 
 USUAL_FOV = 60.0  # degrees
@@ -29,7 +29,10 @@ def analyse(
     height, width = picture.shape[:2]
     sky = sky_matte(picture)
     segments = find_segments(picture)
-    fov = np.radians(fov_degrees or exif_fov or 0) or field_of_view(segments) or np.radians(USUAL_FOV)
+    seen_fov = field_of_view(segments)
+    if sky is not None and seen_fov and could_be_ceiling(picture, sky):
+        sky = None
+    fov = np.radians(fov_degrees or exif_fov or 0) or seen_fov or np.radians(USUAL_FOV)
     if pitch_degrees is not None:
         pitch = np.radians(pitch_degrees)
     elif sky is not None:

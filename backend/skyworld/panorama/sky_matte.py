@@ -30,6 +30,14 @@ def sky_matte(picture: np.ndarray) -> np.ndarray | None:
     return matte if matte.max() > 0.97 else None
 
 
+def could_be_ceiling(picture: np.ndarray, sky: np.ndarray) -> bool:
+    """Whether what was taken for sky (matte [h, w]) could as well be a ceiling: neither blue nor blinding."""
+    size = (160, 120)
+    lab = cv2.cvtColor(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
+    inside = lab[cv2.resize(sky, size, interpolation=cv2.INTER_AREA) > 0.9]
+    return len(inside) > 0 and bool(np.median(inside[:, 2]) > -7 and np.median(inside[:, 0]) < 94)
+
+
 def _edge_strength(lab: np.ndarray) -> np.ndarray:
     soft = cv2.GaussianBlur(lab, (0, 0), 1)
     gx, gy = cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1)

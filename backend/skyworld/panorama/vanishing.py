@@ -12,15 +12,15 @@ import numpy as np
 
 SIDE = 1000  # px: the longer side at which segments are looked for
 SHORTEST = 40  # px
-SHARPNESS = 0.015  # radians: how exactly a segment must run towards its vanishing point
+SHARPNESS = 0.02  # radians: how exactly a segment must run towards its vanishing point
 FOVS = np.radians(np.arange(40, 111, 5))
-PITCHES = np.radians(np.arange(-30, 30.1, 2.5))
-HEADINGS = np.radians(np.arange(-45, 45, 2.5))
+PITCHES = np.radians(np.arange(-24, 24.1, 2))
+HEADINGS = np.radians(np.arange(-45, 45, 2))
 
 
 @dataclass(frozen=True)
 class Segments:
-    """middle [n, 2] from the picture's centre and direction [n, 2] (unit), y downward; length [n]; all in units of the width."""
+    """middle [n, 2] from the picture's centre, direction [n, 2] (unit), length [n]; y downward, unit the width."""
 
     middle: np.ndarray
     direction: np.ndarray
@@ -41,7 +41,7 @@ class Segments:
 
 
 def find_segments(picture: np.ndarray) -> Segments:
-    """Straight edges of a picture [h, w, 3] (Line Segment Detector, von Gioi et al. 2010), the longest 400."""
+    """Straight edges of a picture [h, w, 3] (Line Segment Detector, von Gioi et al. 2010), the longest 200."""
     scale = SIDE / max(picture.shape[:2])
     small = cv2.resize(
         picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -51,7 +51,7 @@ def find_segments(picture: np.ndarray) -> Segments:
     lines = np.zeros((0, 4)) if lines is None else lines.reshape(-1, 4).astype(np.float64)
     along = lines[:, 2:] - lines[:, :2]
     length = np.hypot(along[:, 0], along[:, 1])
-    keep = np.argsort(-length, kind="stable")[:400]
+    keep = np.argsort(-length, kind="stable")[:200]
     keep = keep[length[keep] > SHORTEST]
     lines, along, length = lines[keep], along[keep], length[keep]
     height, width = grey.shape
@@ -71,13 +71,13 @@ def pitch_of(segments: Segments, fov: float) -> float | None:
 
 def field_of_view(segments: Segments) -> float | None:
     """Horizontal field of view in radians; None where the lines do not tell it clearly."""
-    if len(segments) < 30:
+    if len(segments) < 24:
         return None
     score = np.array([_best_agreement(segments, fov) for fov in FOVS])
     best = int(np.argmax(score))
     share = score[best] / segments.length.sum()
     unlike = score[np.abs(np.arange(len(FOVS)) - best) >= 3]
-    if share < 0.5 or score[best] < 1.08 * unlike.max() or best in (0, len(FOVS) - 1):
+    if share < 0.45 or score[best] < 1.08 * unlike.max() or best in (0, len(FOVS) - 1):
         return None
     left, middle, right = score[best - 1 : best + 2]
     shift = 0.5 * (left - right) / min(left - 2 * middle + right, -1e-9)
@@ -95,7 +95,7 @@ def _best_agreement(segments: Segments, fov: float) -> float:
     weaker = np.minimum(
         np.where(one >= along, one, 0) @ segments.length, np.where(other >= along, other, 0) @ segments.length
     )
-    return float((total * (weaker > 0.06 * segments.length.sum())).max())
+    return float((total * (weaker > 0.05 * segments.length.sum())).max())
 
 
 def _vertical(f: float, pitch: np.ndarray) -> np.ndarray:

@@ -38,26 +38,35 @@ def like_bottom(picture: np.ndarray, sky: np.ndarray, share: float, columns: int
     light = lab[..., 0]
     roughness = np.sqrt(np.maximum(cv2.blur(light * light, (7, 7)) - cv2.blur(light, (7, 7)) ** 2, 0))
     features = np.concatenate([cv2.bilateralFilter(lab, 5, 12, 3), 3 * roughness.clip(0, 12)[..., None]], -1)
-    cv2.setRNGSeed(2)
-    stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 30, 0.5)
-    labels = cv2.kmeans(features.reshape(-1, 4).astype(np.float32), 9, None, stop, 2, cv2.KMEANS_PP_CENTERS)[1]
-    labels = labels.reshape(rows, columns)
+    features = features.astype(np.float32)
+    centres = clusters(features[int(0.45 * rows) :].reshape(-1, 4))
+    labels = np.argmin(((features[:, :, None] - centres) ** 2).sum(-1), -1)
     down = np.broadcast_to((np.arange(rows) / rows)[:, None], labels.shape)
     aside = np.abs(np.arange(columns) / columns - 0.5)
     weight = np.exp(-(1 - down) / 0.12) * np.exp(-((aside / 0.35) ** 2))
-    at_edge = np.bincount(labels.ravel(), weight.ravel(), 9)
-    low = np.bincount(labels.ravel(), (down > 0.55).ravel().astype(float), 9) / np.maximum(
-        np.bincount(labels.ravel(), minlength=9), 1
-    )
-    score = at_edge / at_edge.sum() * low
+    count = len(centres)
+    at_edge = np.bincount(labels.ravel(), weight.ravel(), count)
+    low = np.bincount(labels.ravel(), (down > 0.55).ravel().astype(float), count)
+    score = at_edge / at_edge.sum() * low / np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
     like = (np.isin(labels, np.nonzero(score > share * score.max())[0]) & (down > 0.5)).astype(np.uint8)
-    like = cv2.morphologyEx(like, cv2.MORPH_CLOSE, np.ones((7, 7)))
-    like = cv2.morphologyEx(like, cv2.MORPH_OPEN, np.ones((5, 5)))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(like)
-    large = [i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] > 0.01 * rows * columns]
-    like = np.isin(labels, large).astype(np.float32)
+    like = cv2.morphologyEx(like, cv2.MORPH_CLOSE, np.ones((3, 3)))
+    like = cv2.morphologyEx(like, cv2.MORPH_OPEN, np.ones((7, 7)))
+    parts, labels, stats, _ = cv2.connectedComponentsWithStats(like)
+    weight_of = np.bincount(labels.ravel(), (weight * like).ravel(), parts)
+    large = (stats[:, cv2.CC_STAT_AREA] > 0.01 * rows * columns) & (weight_of > 0.6 * share * weight_of.max())
+    large[0] = False
+    like = large[labels].astype(np.float32)
     like[cv2.resize(sky, (columns, rows), interpolation=cv2.INTER_AREA) > 0.3] = 0
     return cv2.resize(like, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def clusters(features: np.ndarray, count: int = 9) -> np.ndarray:
+    """Centres [count, C] of k-means over features [n, C]; the same every time."""
+    if len(features) < count:
+        return features.mean(0, keepdims=True)
+    cv2.setRNGSeed(2)
+    stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 30, 0.5)
+    return cv2.kmeans(features, count, None, stop, 6, cv2.KMEANS_PP_CENTERS)[2]
 
 
 def foreshortening(picture: np.ndarray, mask: np.ndarray, camera: Camera) -> tuple[float, float]:

@@ -22,23 +22,25 @@ class Charges:
     rarity:     repeating what is unusual.  cut: showing something that the upper edge cuts off.
     jump:       any change of strip.  same_tile: changing from a copy into the same copy (wallpaper).
     overuse:    using a part of the photograph more than its share.  taste: by how much seeds differ.
+    pattern:    the band repeating itself at some yaw, or being its own mirror image.
     wrap:       a strong vertical edge where the panorama's two ends meet.
     """
 
     mirror: float = 0.45
     rim_mirror: float = 0.6
     rarity: float = 0.12
-    cut: float = 0.15
+    cut: float = 0.6
     jump: float = 0.2
     same_tile: float = 0.1
     overuse: float = 24.0
+    pattern: float = 20.0
     taste: float = 0.1
     wrap: float = 1.5
 
 
 OUTDOORS = Charges()
 # A mirrored room is still a room: cut furniture becomes whole and walls meet in corners.
-INDOORS = Charges(mirror=0.06, rim_mirror=0.3, rarity=0.1, cut=0.0)
+INDOORS = Charges(mirror=0.06, rim_mirror=0.3, rarity=0.1, cut=0.0, pattern=12.0)
 
 
 @dataclass(frozen=True)
@@ -103,18 +105,33 @@ def arrange(tiles: list[Tile], rarity: np.ndarray, width: int, charges: Charges,
     edges = charges.wrap * np.array([_edge_strength(tiles[t], c * tiles[t].columns // n) for t, c, n in states.where])
     best, rng = (np.inf, None), np.random.default_rng(seed)
     taste = charges.taste * rng.random((len(tiles), BINS))[states.where[:, 0], states.bins]
+    shown = np.arange(columns[0][0].shape[1])
     price = Prices(len(tiles), rarity, columns[0][0].shape[1])
     for turn in range(rounds):
-        wish = own + taste + price.of(states)
+        noise = 0.05 * rng.random((len(tiles), BINS))[states.where[:, 0], states.bins]
+        wish = own + taste + price.of(states) + noise
         cost, path = cheapest_path(
             joints, wish.astype(np.float32), edges.astype(np.float32), wrap, states.after, start, end, length, SHORTEST
         )
-        true = cost - price.of(states)[path].sum() + charges.overuse * price.update(states, path, turn)
+        true = cost - (price.of(states) + noise)[path].sum() + charges.overuse * price.update(states, path, turn)
+        true += charges.pattern * pattern(features, states.where[np.concatenate([shown, path])])
         if true < best[0]:
             best = (true, path)
         if turn % 3 == 0:
             yield 0.45 + 0.55 * turn / rounds
     return _strips(best[1], states, tiles, begin, step)
+
+
+def pattern(features: np.ndarray, where: np.ndarray) -> float:
+    """How much the coarse band of states `where` [n, 3] repeats or mirrors itself: the higher autocorrelation, 0 to 1."""
+    band = features[where[:, 0], :, where[:, 1]].mean(-1)
+    band = band - np.stack([np.convolve(np.pad(row, 6, mode="wrap"), np.ones(13) / 13, "valid") for row in band.T], 1)
+    spectrum = np.fft.rfft(band, axis=0)
+    energy = max(float((band**2).sum()), 1e-6)
+    itself = np.fft.irfft((spectrum * np.conj(spectrum)).sum(1), len(band)) / energy
+    mirrored = np.fft.irfft((spectrum * spectrum).sum(1), len(band)) / energy
+    skip = len(band) * 12 // 360
+    return float(itself[skip:-skip].max() + mirrored.max())
 
 
 class Prices:

@@ -5,7 +5,7 @@ import numpy as np
 
 from skyworld.models.builtin.appearance import foreshortening, like_bottom
 from skyworld.models.builtin.cap import Cap
-from skyworld.models.builtin.pyramid import pull_push
+from skyworld.models.builtin.pyramid import broad_blur, pull_push
 from skyworld.models.builtin.quilting import Exemplar, fill_disc, quilt
 from skyworld.models.roles import Photograph
 
@@ -32,10 +32,10 @@ def fill_ground(panorama: np.ndarray, known: np.ndarray, photograph: Photograph,
     unseen = cap.look(hole.astype(np.float32)) > 0.01
     exemplars = _exemplars(photograph, mask, cap, edge, conformal)
     patch = _patch_size(exemplars, cap.size)
-    texture = None
+    texture, needed = None, cv2.dilate(unseen.astype(np.uint8), np.ones((3, 3)), iterations=cap.size // 10) > 0
     while exemplars and texture is None and patch > 16:
         target = (around, ~unseen) if photograph.outdoor else (None, None)
-        texture = yield from _scaled(quilt(exemplars, cap.size, patch, seed, *target), 0.1, 0.8)
+        texture = yield from _scaled(quilt(exemplars, cap.size, patch, seed, needed, *target), 0.1, 0.8)
         patch = int(patch * 0.75)
     if texture is None:
         square, share = smooth_fill(around, ~unseen, seed), unseen.astype(np.float32)
@@ -49,7 +49,7 @@ def ground_cap(edge: float, width: int, curvature: float) -> Cap:
     """A cap that shows the hole below `edge` radians under the horizon, and a rim around it."""
     edge = max(edge, np.radians(8))
     radius = Cap(1, 1.0, -1, curvature).elevation_radius(edge * 0.72)
-    size = int(np.clip(radius * 2 * (1 + curvature) * 0.75 * width / (2 * np.pi), 320, 1.25 * width / 2))
+    size = int(np.clip(radius * 2 * (1 + curvature) * 0.75 * width / (2 * np.pi), 320, width / 2))
     return Cap(size // 8 * 8, radius, -1, curvature)
 
 
@@ -58,10 +58,9 @@ def smooth_fill(around: np.ndarray, known: np.ndarray, seed: int, grain: float =
     size = around.shape[0]
     filled, weight = pull_push(around, known), known[..., None].astype(np.float32) + 0.05
     for sigma in (0.075, 0.04, 0.02):
-        soft = cv2.GaussianBlur(filled * weight, (0, 0), sigma * size)
-        soft /= cv2.GaussianBlur(weight, (0, 0), sigma * size)[..., None]
+        soft = broad_blur(filled * weight, sigma * size) / broad_blur(weight, sigma * size)
         filled = np.where(known[..., None], filled, soft)
-    filled = cv2.GaussianBlur(filled, (0, 0), 0.012 * size)
+    filled = np.where(known[..., None], filled, broad_blur(filled, 0.012 * size))
     return filled + np.random.default_rng(seed).standard_normal((size, size, 1)).astype(np.float32) * grain
 
 
@@ -89,8 +88,13 @@ def _exemplars(photograph: Photograph, mask: np.ndarray, cap: Cap, edge: float, 
         views = [(picture, allowed), (picture[:, ::-1], allowed[:, ::-1])]
     else:
         picture, inside = cap.photograph(np.concatenate([photograph.picture, mask[..., None]], -1), camera)
-        low_enough = np.arcsin(np.abs(cap.directions()[..., 2]).clip(0, 1)) > edge * 0.62
-        allowed = inside & low_enough & (picture[..., 3] > 0.6)
+        depression = np.arcsin(np.abs(cap.directions()[..., 2]).clip(0, 1))
+        allowed = inside & (picture[..., 3] > 0.6)
+        if not allowed.any():
+            return []
+        # Far ground is only blur when it is laid at the feet.
+        near = max(0.62 * edge, 0.5 * depression[allowed].max())
+        allowed &= depression > (near if (allowed & (depression > near)).sum() > 6000 else 0.62 * edge)
         if allowed.sum() < 400:
             return []
         rows, columns = (np.nonzero(allowed.any(axis))[0] for axis in (1, 0))
@@ -104,7 +108,7 @@ def _exemplars(photograph: Photograph, mask: np.ndarray, cap: Cap, edge: float, 
 
 def _patch_size(exemplars: list[Exemplar], size: int) -> int:
     area = exemplars[0].mask.sum() if exemplars else 0
-    return int(np.clip(0.375 * np.sqrt(area), 40, size // 4))
+    return int(np.clip(0.4 * np.sqrt(area), size // 16, size // 5))
 
 
 def _scaled(steps, low: float, high: float):

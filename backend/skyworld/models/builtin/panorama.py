@@ -14,11 +14,15 @@ from skyworld.models.builtin.appearance import column_rarity
 from skyworld.models.builtin.band import Band, compose
 from skyworld.models.builtin.ceiling import fill_ceiling
 from skyworld.models.builtin.chain import INDOORS, OUTDOORS, arrange
-from skyworld.models.builtin.crowns import continue_crowns
+from skyworld.models.builtin.crowns import continue_crowns, continue_overhang
 from skyworld.models.builtin.ground import fill_ground
+from skyworld.models.builtin.pyramid import cyclic_blur
 from skyworld.models.builtin.sky import paint_sky, spread
 from skyworld.models.builtin.strips import render_tile
 from skyworld.models.roles import Completion, InpaintView, Photograph, Provenance
+
+
+LOWEST_SKY = 2.0  # degrees below the horizon
 
 
 class BuiltinInpainter:
@@ -49,23 +53,24 @@ class BuiltinInpainter:
         photograph = at_density(self.photograph, 2 * width / (2 * np.pi))
         untouched = ~view.unknown
         band = yield from _reported(_horizon(photograph, width, view.seed), 0.02, 0.5, "Continuing the horizon")
+        yield Completion(0.5, "Continuing the horizon", np.where(band.known[..., None], band.colour, 0))
         if photograph.outdoor:
             picture, known, alpha = _before_sky(band, view, photograph, width)
         else:
-            picture, known, alpha = band.colour, band.known, np.ones(known_shape := band.known.shape, np.float32)
-            del known_shape
+            picture, known, alpha = band.colour, band.known, np.ones(band.known.shape, np.float32)
         picture = _fit_to_rim(picture, known, view.picture, untouched, photograph.outdoor)
         known = known | untouched
-        sky = (alpha < 0.5) & np.bool_(photograph.outdoor)
+        sky = (alpha < 0.5) & known & np.bool_(photograph.outdoor)
+        sky[int(sky.shape[0] * (0.5 + LOWEST_SKY / 180)) :] = False
         yield Completion(0.6, "Painting the sky" if photograph.outdoor else "Joining the walls", picture, sky)
         picture = yield from _reported(
             fill_ground(picture, known, photograph, untouched, view.seed), 0.6, 0.9, "Laying the ground"
         )
-        known[known.shape[0] // 2 :] = True
         yield Completion(0.9, "Laying the ground", picture, sky)
         picture = yield from _reported(
             fill_ceiling(picture, known, photograph, untouched, view.seed), 0.9, 1.0, "Closing the ceiling"
         )
+        picture = _settle(picture, view.picture, untouched, ~known)
         yield Completion(1.0, "Panorama complete", picture.clip(0, 1), sky)
 
 
@@ -106,11 +111,11 @@ def _before_sky(band: Band, view: InpaintView, photograph: Photograph, width: in
     bounded = Band(
         np.where(band.known[..., None], band.colour, 0), np.where(band.known, band.foreground, 0), band.known
     )
-    bounded = continue_crowns(bounded, view.seed)
+    bounded = continue_overhang(continue_crowns(bounded, view.seed), tile, view.seed)
     picture = bounded.colour + (1 - bounded.foreground[..., None]) * sky
     known = band.known.copy()
     known[: known.shape[0] // 2] = True
-    return picture, known, bounded.foreground
+    return np.where(known[..., None], picture, 0), known, bounded.foreground
 
 
 def _fit_to_rim(picture, known, given, untouched, outdoor: bool) -> np.ndarray:
@@ -130,6 +135,27 @@ def _fit_to_rim(picture, known, given, untouched, outdoor: bool) -> np.ndarray:
     fade = cv2.resize(fade, (width, width // 2), interpolation=cv2.INTER_LINEAR)
     picture = np.where(known[..., None], (picture + fade).clip(0, 1), picture)
     return np.where(untouched[..., None], given, picture).astype(np.float32)
+
+
+def _settle(picture, given, untouched, filled) -> np.ndarray:
+    """Shades what floor and ceiling filled (bool [H, W]) towards the given pixels, so that no step in light shows.
+
+    Only the broad difference between the two sides of their border counts, not the texture.
+    """
+    width, size = picture.shape[1], (512, 256)
+    inside, outside = (
+        cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) for mask in (untouched, filled)
+    )
+    sides = []
+    for source, mask, weight in ((given, untouched, inside), (picture, filled, outside)):
+        mean = cv2.resize(source * mask[..., None], size, interpolation=cv2.INTER_AREA)
+        sides.append(cyclic_blur(mean, 3) / np.maximum(cyclic_blur(weight, 3), 1e-3)[..., None])
+    border = (cyclic_blur(inside, 1) > 0.2) & (cyclic_blur(outside, 1) > 0.2)
+    if not border.any():
+        return picture
+    fade = spread((sides[0] - sides[1]).clip(-0.3, 0.3), border, reach=28.0)
+    fade = cv2.resize(fade, (width, width // 2), interpolation=cv2.INTER_LINEAR)
+    return np.where((filled & ~untouched)[..., None], picture + fade, picture).astype(np.float32)
 
 
 def _squeezed(steps, low: float, high: float):

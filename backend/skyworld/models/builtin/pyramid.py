@@ -38,6 +38,17 @@ def cyclic_blur(picture: np.ndarray, sigma: float) -> np.ndarray:
     return np.ascontiguousarray(cv2.GaussianBlur(wrapped, (0, 0), sigma)[:, margin:-margin])
 
 
+def broad_blur(picture: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur [H, W] or [H, W, C] with a large sigma (pixels), done at a size at which it is cheap."""
+    shrink = int(sigma / 4)
+    if shrink < 2 or min(picture.shape[:2]) < 4 * shrink:
+        return _with_channels(cv2.GaussianBlur(picture, (0, 0), sigma), picture)
+    height, width = picture.shape[:2]
+    small = cv2.resize(picture, (width // shrink, height // shrink), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / shrink)
+    return _with_channels(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), picture)
+
+
 def blend(first: np.ndarray, second: np.ndarray, share: np.ndarray, levels: int = 4) -> np.ndarray:
     """Multiband blend (Burt and Adelson 1983): `second` [H, W, C] where share [H, W] is 1, else `first`."""
     pyramid = [(first, second, share.astype(np.float32))]

@@ -4,9 +4,13 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from numba import njit, prange
 
-from skyworld.models.builtin.pyramid import blend, pull_push
+from skyworld.models.builtin.pyramid import blend, broad_blur, pull_push
 from skyworld.models.builtin.seams import vertical_seam
+
+
+SIDE = 14  # px: patches are compared at about this size
 
 
 @dataclass
@@ -40,8 +44,7 @@ class Exemplar:
     def best(self, wanted: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -> tuple[float, int, int]:
         """Cost, row and column (of `small`) of the patch most like `wanted` where `weight` is not 0."""
         if weight.any():
-            cost = cv2.matchTemplate(self.small, wanted, cv2.TM_SQDIFF, mask=np.repeat(weight[..., None], 3, 2))
-            cost = cost / max(float(weight.sum()), 1.0)
+            cost = patch_costs(self.small, self.free, wanted, weight) / max(float(weight.sum()), 1.0)
         else:
             cost = rng.random(self.free.shape).astype(np.float32)
         cost = np.where(self.free, cost + 0.04 * self.used, 1e9)
@@ -57,12 +60,34 @@ class Exemplar:
         return self.picture[top : top + patch, left : left + patch]
 
 
-def quilt(exemplars: list[Exemplar], size: int, patch: int, seed: int, target=None, wanted=None):
+@njit(parallel=True, cache=True, fastmath=True)
+def patch_costs(picture, free, wanted, weight):
+    """Weighted sum of squared differences of `wanted` [n, n, 3] to the patch at every free place, 1e9 elsewhere."""
+    side = wanted.shape[0]
+    out = np.full(free.shape, np.float32(1e9), np.float32)
+    for top in prange(free.shape[0]):
+        for left in range(free.shape[1]):
+            if not free[top, left]:
+                continue
+            total = np.float32(0)
+            for y in range(side):
+                for x in range(side):
+                    if weight[y, x] > 0:
+                        a = picture[top + y, left + x, 0] - wanted[y, x, 0]
+                        b = picture[top + y, left + x, 1] - wanted[y, x, 1]
+                        c = picture[top + y, left + x, 2] - wanted[y, x, 2]
+                        total += weight[y, x] * (a * a + b * b + c * c)
+            out[top, left] = total
+    return out
+
+
+def quilt(exemplars: list[Exemplar], size: int, patch: int, seed: int, needed: np.ndarray, target=None, wanted=None):
     """A texture [size, size, 3]. A generator: yields the share done; returns it, or None where no patch fits.
 
-    target [size, size, 3]: patches should be like it where wanted (bool [size, size]) holds.
+    needed: bool [size, size]; elsewhere it may stay black.  target [size, size, 3]: patches should be
+    like it where wanted (bool [size, size]) holds.
     """
-    overlap, shrink = patch // 3, max(1, patch // 20)
+    overlap, shrink = patch // 3, max(1, patch // SIDE)
     exemplars = [exemplar for exemplar in exemplars if exemplar.prepare(shrink, patch)]
     if not exemplars:
         return None
@@ -77,6 +102,8 @@ def quilt(exemplars: list[Exemplar], size: int, patch: int, seed: int, target=No
     for top in range(0, size, patch - overlap):
         for left in range(0, size, patch - overlap):
             window = np.s_[top : top + patch, left : left + patch]
+            if not needed[window].any():
+                continue
             present, guide = done[window], wanted[window] * (1 - done[window])
             like = canvas[window] * present[..., None] + target[window] * guide[..., None]
             like, weight = (
@@ -96,9 +123,9 @@ def _stitch(canvas, done, piece, window, overlap: int) -> None:
     cost = ((before - piece) ** 2).sum(-1) + 1e-4
     share = np.ones(cost.shape, np.float32)
     across = np.arange(cost.shape[0])
-    if present[:, 0].any():
+    if present[:, :overlap].any():
         share *= across >= vertical_seam(np.ascontiguousarray(cost[:, :overlap]))[:, None]
-    if present[0].any():
+    if present[:overlap].any():
         share *= (across >= vertical_seam(np.ascontiguousarray(cost[:overlap].T))[:, None]).T
     share = np.where(present > 0, cv2.GaussianBlur(share, (0, 0), 1.2), 1)[..., None]
     canvas[window] = before * (1 - share) + piece * share
@@ -114,11 +141,10 @@ def fill_disc(around: np.ndarray, hole: np.ndarray, texture: np.ndarray, margin:
     size = around.shape[0]
     known = ~hole
     filled = pull_push(around, known)
-    shading = cv2.GaussianBlur(filled, (0, 0), 45 * size / 800)
-    own = cv2.GaussianBlur(texture, (0, 0), 45 * size / 800)
+    shading, own = (broad_blur(x, 45 * size / 800) for x in (filled, texture))
     texture = texture - own + 0.6 * shading + 0.4 * own
     inside = _inside_closed_seam(around, hole, texture, margin)
-    filled = np.where(hole[..., None], texture + cv2.GaussianBlur(filled - texture, (0, 0), 12), filled)
+    filled = np.where(hole[..., None], texture + broad_blur(filled - texture, 12), filled)
     return blend(filled.astype(np.float32), texture.astype(np.float32), inside), inside
 
 
