@@ -41,7 +41,9 @@ class SkyWorldRenderEngine(bpy.types.RenderEngine):
         try:
             self._render(depsgraph)
         except UserError as error:
-            self.error_set(str(error))
+            self._fill_nothing()  # Blender 4.5 crashes where it is to save a result that was never begun
+            self.report({"ERROR"}, str(error))  # ends an animation and tells scripts
+            self.error_set(str(error))  # stays to be read above the render
 
     def _render(self, depsgraph):
         scene = depsgraph.scene_eval
@@ -68,6 +70,9 @@ class SkyWorldRenderEngine(bpy.types.RenderEngine):
             colour = colour + (1 - alpha[..., None]) * background(scene.world)
             alpha = np.ones_like(alpha)
         self._fill(colour, alpha, depth, width, height)
+
+    def _fill_nothing(self):
+        self.end_result(self.begin_result(0, 0, self.resolution_x, self.resolution_y))
 
     def _fill(self, colour, alpha, depth, width, height):
         result = self.begin_result(0, 0, width, height)

@@ -23,6 +23,7 @@ from .errors import UserError
 BUDGET = 0.02  # seconds of the main thread a tick
 BUSY_TICK, IDLE_TICK = 0.1, 0.5
 RETRY_SECONDS = 1.0
+POLL_SECONDS = 0.1
 GIVE_UP_SECONDS = 12.0  # a backend that is silent for so long is lost
 PREVIEW_SECONDS = 1.5
 ENDED = ("done", "failed", "cancelled")
@@ -51,11 +52,9 @@ class Session:
     def connect(self):
         """Starts or attaches to the backend as the preferences say; comes back at once."""
         self.disconnect()
-        settings = preferences.get()
-        self.error = ""
         try:
-            if settings.backend == "REMOTE":
-                client = Client(settings.url.strip().rstrip("/"), settings.token.strip())
+            if preferences.get().backend == "REMOTE":
+                client = _remote_client()
                 self._listen(lambda: client)
             else:
                 self.process = process = LocalBackend(preferences.backend_python(), preferences.log("backend"))
@@ -75,19 +74,16 @@ class Session:
         self.cancelling.clear()
 
     def ready_client(self, cancelled=lambda: False):
-        """The client, waited for if the backend is starting; for renders, which may block. None if `cancelled`."""
+        """The client, waited for if a local backend is starting; for renders, which may block. None if `cancelled`."""
         if self.state in ("off", "lost"):
             self.connect()
-        deadline = time.monotonic() + START_SECONDS
-        while self.client is None:
+        process = self.process
+        if self.client or process is None:
+            return self.client or _remote_client()
+        while not process.started.wait(POLL_SECONDS):
             if cancelled():
                 return None
-            if self.process and self.process.started.is_set():
-                return _client_of(self.process)
-            if time.monotonic() > deadline or (self.process is None and self.state != "starting"):
-                raise UserError("The backend did not start in time", hint="Look at its state in the SkyWorld panel")
-            time.sleep(0.05)
-        return self.client
+        return _client_of(process)
 
     # ------------------------------------------------------------------ jobs, main thread
 
@@ -268,6 +264,11 @@ def _is_replay(known, job):
         return False
     same_run = job.get("started") in (None, known.get("started"))
     return job.get("ended") == known.get("ended") or (job.get("ended") is None and same_run)
+
+
+def _remote_client():
+    settings = preferences.get()
+    return Client(settings.url.strip().rstrip("/"), settings.token.strip())
 
 
 def _client_of(process):

@@ -35,6 +35,8 @@ def _property(field):
         limits = {name: field[name] for name in ("min", "max") if field[name] is not None}
         options |= {"unit": field["unit"]} if field["unit"] else {}
         return NUMBER[kind](default=default or 0, **limits, **options)
+    if kind == "path":
+        options["options"] = {"PATH_SUPPORTS_BLEND_RELATIVE"}
     return StringProperty(default=default or "", subtype=field["subtype"] or "NONE", **options)
 
 

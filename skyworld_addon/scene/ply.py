@@ -71,6 +71,10 @@ class _Header:
     count: int
     properties: dict  # name -> numpy type code
 
+    @property
+    def dtype(self):
+        return np.dtype([(name, self.order + kind) for name, kind in self.properties.items()])
+
 
 def read(path):
     """Reads a PLY file as `Splats`, or as `Points` where it has colours but no Gaussians."""
@@ -80,6 +84,7 @@ def read(path):
             header = _read_header(file, path)
             if header.count == 0:
                 raise UserError("holds no points at all", file=path, hint="Export it again")
+            _check_size(file, header, path)
             names = list(header.properties)
             if all(name in names for name in POSITION + COLOUR) and not any(name in names for name in GAUSSIAN):
                 return _read_points(file, header, path)
@@ -137,11 +142,8 @@ def _rows(file, header, path):
         except ValueError as error:
             raise UserError("has a row that is not made of numbers", file=path, hint="Export it again") from error
         return
-    dtype = np.dtype([(name, header.order + kind) for name, kind in header.properties.items()])
+    dtype = header.dtype
     file.seek(header.skip, os.SEEK_CUR)
-    held = (os.fstat(file.fileno()).st_size - file.tell()) // dtype.itemsize
-    if held < header.count:
-        raise _cut_short(path, header.count, held)
     uniform = set(header.properties.values()) == {"f4"}
     for start in range(0, header.count, ROWS):
         block = np.fromfile(file, dtype, min(ROWS, header.count - start))
@@ -150,6 +152,14 @@ def _rows(file, header, path):
         else:
             rows = np.stack([block[name].astype(np.float32) for name in header.properties], -1)
         yield slice(start, start + len(rows)), rows
+
+
+def _check_size(file, header, path):
+    """A damaged count must not ask for more memory than the file can fill."""
+    left = os.fstat(file.fileno()).st_size - file.tell()
+    held = (left - header.skip) // header.dtype.itemsize if header.order else left // (2 * len(header.properties))
+    if held < header.count:
+        raise _cut_short(path, header.count, held)
 
 
 def _cut_short(path, promised, held):
@@ -231,7 +241,7 @@ def encode(splats):
         at = slice(start, start + ROWS)
         table[at, :3] = splats.means[at]
         table[at, 6:9] = splats.dc[at]
-        table[at, 9:opacity] = splats.sh[:, at].transpose(1, 2, 0).reshape(-1, 3 * K)
+        table[at, 9:opacity] = splats.sh[:, at].transpose(1, 2, 0).reshape(len(splats.means[at]), 3 * K)
         # a sigmoid that was rounded to 0 or 1 has no finite logit
         p = np.clip(splats.opacities[at].astype(np.float64), 1e-7, 1 - 1e-7)
         table[at, opacity] = np.log(p / (1 - p))
