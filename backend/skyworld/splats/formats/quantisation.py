@@ -69,12 +69,12 @@ def from_smallest_three(largest: np.ndarray, rest: np.ndarray) -> np.ndarray:
 
 def morton_order(means: Tensor) -> Tensor:
     """Indices [n] that walk `means` [n, 3] along a Z-order curve of 2^21 cells an axis: neighbours stay together."""
-    low = means.min(0).values
-    cells = ((means - low) / (means.max(0).values - low).clamp_min(1e-30) * (2**21 - 1)).long()
     codes = torch.zeros(len(means), dtype=torch.int64)
     for axis in range(3):
+        column = means[:, axis]
+        low, high = column.aminmax()
+        bits = ((column - low) / (high - low).clamp_min(1e-30) * (2**21 - 1)).long()
         # Each step doubles the gaps between the bits: 21 bits end two apart.
-        bits = cells[:, axis]
         for shift, mask in (
             (32, 0x1F00000000FFFF),
             (16, 0x1F0000FF0000FF),

@@ -263,7 +263,7 @@ def _harmonics(raw: np.ndarray, out: SimpleNamespace, part: slice, header: _Head
 
 
 def write_spz(
-    path: Path | str, gaussians: Gaussians, *, version: int = 3, sh_bits: tuple[int, int] = (5, 4), level: int = 6
+    path: Path | str, gaussians: Gaussians, *, version: int = 3, sh_bits: tuple[int, int] = (5, 4), level: int = 4
 ) -> None:
     """Writes a .spz file of `version` 2, 3 or 4, compressing as it encodes.
 
