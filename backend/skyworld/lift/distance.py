@@ -1,78 +1,74 @@
-"""Distance maps on disk: metres along the ray, on the grid of an equirectangular panorama."""
+"""An artist's own distance map, and the world's distance.exr."""
 
 from pathlib import Path
 
 import cv2
 import numpy as np
+import OpenEXR
 
 from skyworld.errors import UserError
 
-KINDS = ".exr (metres), .npy (metres) or .png (16 bit, millimetres)"
+CHANNELS = ("V", "Y", "Z", "R", "distance", "depth.V", "Depth.V", "Depth.Z", "ViewLayer.Depth.V", "ViewLayer.Depth.Z")
+FORMATS = "Give an EXR with one float channel, a 16-bit PNG in millimetres, or a NPY, in metres along the ray"
 
 
-def write_exr(path: Path | str, values: np.ndarray) -> None:
-    """[H, W] -> one 32-bit float channel `V`, lossless."""
-    import OpenEXR
+def read_distance(path: Path, width: int, height: int) -> np.ndarray:
+    """[height, width] float32 metres along the ray, from EXR, 16-bit PNG (millimetres) or NPY; resized by nearest.
 
-    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
-    with OpenEXR.File(header, {"V": np.ascontiguousarray(values, np.float32)}) as file:
-        file.write(str(path))
-
-
-def read_distance(path: Path | str, width: int, height: int) -> np.ndarray:
-    """[height, width] float32, metres, finite and positive.
-
-    Maps of another size are resized without blending, so that no distance appears that was not there.
-    Raises UserError for anything that is not a full 2:1 map of positive distances.
+    Raises UserError where the file is no such map: unreadable, not 2:1, or with values not finite and positive.
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError("there is no such distance map", file=path)
-    readers = {".exr": _read_exr, ".npy": _read_npy, ".png": _read_png}
+        raise UserError("this distance map does not exist", file=path, hint="Check its path")
+    readers = {".exr": _read_exr, ".png": _read_png, ".npy": _read_npy}
     if path.suffix.lower() not in readers:
-        raise UserError(
-            f"a distance map cannot be a {path.suffix or 'file without ending'}", file=path, hint=f"Give {KINDS}"
-        )
-    values = readers[path.suffix.lower()](path)
-    if values.ndim != 2 or values.shape[1] != 2 * values.shape[0]:
-        size = " x ".join(map(str, values.shape[::-1]))
-        raise UserError(f"a distance map is twice as wide as high with one value a pixel, not {size}", file=path)
-    wrong = int((~np.isfinite(values) | (values <= 0)).sum())
-    if wrong:
-        raise UserError(
-            f"{wrong:,} of {values.size:,} distances are not positive numbers",
-            file=path,
-            hint="Fill the holes, and put the sky at a far but finite distance",
-        )
-    values = values.astype(np.float32)
-    if values.shape == (height, width):
-        return values
-    return cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST)
+        raise UserError("a distance map of this kind cannot be read", file=path, hint=FORMATS)
+    distance = readers[path.suffix.lower()](path)
+    rows, columns = distance.shape
+    if columns != 2 * rows or rows < 2:
+        problem = f"a distance map must be twice as wide as high, not {columns} x {rows}"
+        raise UserError(problem, file=path, hint="Render it as a full equirectangular panorama")
+    bad = ~(np.isfinite(distance) & (distance > 0))
+    if bad.any():
+        problem = f"{bad.sum()} of {bad.size} distances are not finite and positive"
+        raise UserError(problem, file=path, hint="Give the sky a large finite distance, and every pixel a positive one")
+    return cv2.resize(distance, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
+def write_distance(path: Path, distance: np.ndarray) -> None:
+    """Writes [H, W] metres as a float32 EXR with the single channel "V"."""
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    OpenEXR.File(header, {"V": np.ascontiguousarray(distance, np.float32)}).write(str(path))
 
 
 def _read_exr(path: Path) -> np.ndarray:
-    import OpenEXR
-
     try:
-        with OpenEXR.File(str(path), separate_channels=True) as file:
-            channels = file.channels()
-            name = next((n for n in ("V", "Y", "Z", "R") if n in channels), None) or next(iter(channels))
-            return np.array(channels[name].pixels)
-    except (RuntimeError, OSError, StopIteration, ValueError) as error:
-        raise UserError(
-            f"this EXR cannot be read ({error})", file=path, hint="Write it with one float channel"
-        ) from error
+        channels = OpenEXR.File(str(path), separate_channels=True).channels()
+    except RuntimeError as error:
+        raise UserError(f"this EXR cannot be read ({error})", file=path, hint=FORMATS) from error
+    name = next((name for name in CHANNELS if name in channels), None)
+    if name is None and len(channels) == 1:
+        name = next(iter(channels))
+    if name is None:
+        problem = f"this EXR has no distance channel, only {', '.join(sorted(channels))}"
+        raise UserError(problem, file=path, hint=FORMATS)
+    return channels[name].pixels.astype(np.float32)
+
+
+def _read_png(path: Path) -> np.ndarray:
+    picture = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", np.uint8), cv2.IMREAD_UNCHANGED)
+    if picture is None:
+        raise UserError("this PNG cannot be read", file=path, hint="Save it again")
+    if picture.dtype != np.uint16 or picture.ndim != 2:
+        raise UserError("a distance map in PNG needs one channel of 16 bits", file=path, hint=FORMATS)
+    return picture.astype(np.float32) / 1000
 
 
 def _read_npy(path: Path) -> np.ndarray:
     try:
-        return np.asarray(np.load(path, allow_pickle=False), np.float64)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError("this is not an array of numbers (NPY)", file=path, hint="Write it with numpy.save") from error
-
-
-def _read_png(path: Path) -> np.ndarray:
-    millimetres = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if millimetres is None or millimetres.dtype != np.uint16 or millimetres.ndim != 2:
-        raise UserError("this is not a 16-bit grey PNG", file=path, hint=f"Give {KINDS}")
-    return millimetres / 1000.0
+        values = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise UserError(f"this NPY cannot be read ({error})", file=path, hint=FORMATS) from error
+    if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "fiu":
+        raise UserError("a distance map in NPY needs two dimensions of numbers", file=path, hint=FORMATS)
+    return values.astype(np.float32)

@@ -20,18 +20,18 @@ from skyworld.models.builtin.segmentation import elevations, lab_of
 class Costs:
     """What it costs a footprint to claim a superpixel; lengths in eye heights."""
 
-    step: float = 0.8  # to go on by one superpixel
-    colour: float = 14.0  # Lab distance that costs as much as 1
-    near: float = 5.0  # start of a footprint, per e-fold of its distance
-    overhang: float = 2.0  # to hang over ground that is seen farther away, per e-fold
-    overhang_limit: float = 1.0  # e-folds after which hanging costs no more
-    tall: float = 6.0  # to be taller than `highest`, per e-fold
-    highest: float = 9.0
-    crown: float = 2.6  # how far a narrow thing reaches beside its foot
-    eaves: float = 0.6  # the same of a wide one
-    narrow: float = 1.2  # width up to which a thing is narrow
-    low: float = 1.3  # height of a thing in front of a wall that goes on behind it
-    bulge: float = 0.8  # how far a crown comes forward, share of its half width
+    step: float = 0.54  # to go on by one superpixel
+    colour: float = 5.3  # Lab distance that costs as much as 1
+    near: float = 7.0  # start of a footprint, per e-fold of its distance
+    overhang: float = 0.63  # to hang over ground that is seen farther away, per e-fold
+    overhang_limit: float = 0.46  # e-folds after which hanging costs no more
+    tall: float = 9.6  # to be taller than `highest`, per e-fold
+    highest: float = 7.6
+    crown: float = 3.3  # how far a narrow thing reaches beside its foot
+    eaves: float = 4.0  # the same of a wide one
+    narrow: float = 0.5  # width up to which a thing is narrow
+    low: float = 1.31  # height of a thing in front of a wall that goes on behind it
+    bulge: float = 0.9  # how far a crown comes forward, share of its half width
     size: int = 10  # of a superpixel, for a picture 1024 wide
 
 
@@ -42,40 +42,40 @@ def popup(
     picture: np.ndarray, sky: np.ndarray, ground: np.ndarray, eye_height: float, costs: Costs = Costs()
 ) -> np.ndarray:
     """Distance along the ray [H, W] float32 of a picture outdoors; the sky's is meaningless."""
-    elevation = elevations(picture.shape[0])[:, None]
+    height = picture.shape[0]
+    elevation = elevations(height)[:, None]
     plane = eye_height / np.sin(np.clip(-elevation, LOWEST, None))
+    edge = np.clip((np.arange(height) + 1) / height - 0.5, LOWEST / np.pi, None) * np.pi  # below each row
+    feet = -np.log(np.tan(edge)).astype(np.float32)
+    walls = footing(~sky & ~ground, ground, feet, costs).wall
+    ground = ground & ~(feet[:, None] > walls)  # no ground is seen behind a wall
     standing = ~sky & ~ground
-    horizontal = eye_height * np.exp(_upright(picture, standing, ground, costs))
+    horizontal = eye_height * np.exp(_upright(picture, standing, ground, feet, costs))
     upright = horizontal / np.maximum(np.cos(elevation), 0.2)
     return np.where(standing, upright, np.broadcast_to(plane, sky.shape)).astype(np.float32)
 
 
-def _upright(picture, standing, ground, costs: Costs) -> np.ndarray:
+def _upright(picture, standing, ground, feet, costs: Costs) -> np.ndarray:
     """[H, W] log(horizontal distance / eye height) of what stands."""
     height, width = standing.shape
     lab = cv2.GaussianBlur(lab_of(picture), (0, 0), 0.7)
     parts, count = superpixels(lab, standing, max(5, costs.size * width // 1024))
-    if not count:
-        return np.zeros(standing.shape, np.float32)
-    columns, rows, owner = footprints(standing, ground, max(1, height // 256))
-    edge = np.clip((np.arange(height) + 1) / height - 0.5, LOWEST / np.pi, None) * np.pi  # below each row
-    feet = -np.log(np.tan(edge)).astype(np.float32)
-    lines, may, low, narrow = plan(columns, rows, owner, feet, width, costs)
-    seeds = parts[rows, columns].astype(np.int64)
-    edges, _ = neighbours(parts, count)
+    foot = footing(standing, ground, feet, costs)
+    if not count or not len(foot.lines):
+        return np.full(standing.shape, feet[0], np.float32)
+    edges = neighbours(parts, count)
     means = part_means(lab, parts, count)
     change = np.linalg.norm(means[edges[:, 0]] - means[edges[:, 1]], axis=1) / costs.colour + costs.step
-    start, target, price = adjacency(edges, change, count)
     middle, top, nearest = part_places(parts, count, standing, ground, feet)
     slope = np.tan(elevations(height)[top]).astype(np.float32)
+    seeds = parts[foot.rows, foot.columns].astype(np.int64)
+    graph = adjacency(edges, change, count)
     claims = claim(
-        count, start, target, price, seeds, owner, lines, may, low, middle, slope, nearest,
+        count, *graph, seeds, foot.owner, foot.lines, foot.may, foot.low, middle, slope, nearest,
         (costs.near, costs.overhang, costs.overhang_limit, costs.tall, costs.highest, costs.low),
     )  # fmt: skip
-    far = np.float32(-np.log(np.tan(LOWEST)))
-    lines = np.concatenate([lines, np.full((1, width), far, np.float32)])
-    chosen = np.append(claims, -1)[parts]
-    return lines[chosen, np.arange(width)[None]] + _bulge(chosen, np.append(narrow, False), costs.bulge)
+    chosen = np.append(claims, 0)[parts]
+    return foot.lines[chosen, np.arange(width)[None]] + _bulge(chosen, foot.narrow, costs.bulge)
 
 
 def _bulge(chosen: np.ndarray, narrow: np.ndarray, share: float) -> np.ndarray:
@@ -109,15 +109,15 @@ def part_means(lab: np.ndarray, parts: np.ndarray, count: int) -> np.ndarray:
     return np.stack([np.bincount(parts[inside], lab[..., c][inside], count) / sizes for c in range(3)], 1)
 
 
-def neighbours(parts: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of touching parts [E, 2], around the seam too, and their common boundary in pixels [E]."""
+def neighbours(parts: np.ndarray, count: int) -> np.ndarray:
+    """Pairs of touching parts [E, 2], around the seam too."""
     pairs = []
     for a, b in ((parts[:-1], parts[1:]), (parts, np.roll(parts, -1, 1))):
         border = (a != b) & (a >= 0) & (b >= 0)
         first, second = a[border].astype(np.int64), b[border].astype(np.int64)
         pairs.append(np.minimum(first, second) * count + np.maximum(first, second))
-    keys, lengths = np.unique(np.concatenate(pairs), return_counts=True)
-    return np.stack([keys // count, keys % count], 1), lengths
+    keys = np.unique(np.concatenate(pairs))
+    return np.stack([keys // count, keys % count], 1)
 
 
 def adjacency(edges, prices, count):
@@ -162,18 +162,35 @@ def footprints(standing, ground, tolerance):
     return np.array(columns), np.array(rows), np.array(owner)
 
 
-def plan(columns, rows, owner, feet, width: int, costs: Costs):
-    """The footprints as functions of the column.
+@dataclass(frozen=True)
+class Footing:
+    """F footprints, and as functions of the column what each may claim.
 
-    lines [F, W] float32: log(distance / eye height), beyond its ends the value there; may [F, W] bool: where it may
-    claim; low [F, W] bool: where it stands in front of a wall that goes on behind it; narrow [F] bool.
+    columns, rows, owner [K]: pixels of feet, and whose. lines [F, W] float32: log(distance / eye height), beyond its
+    ends the value there. may [F, W] bool: where it may claim. low [F, W] bool: where it stands in front of a wall that
+    goes on behind it. narrow [F] bool. wall [W] float32: where such a wall goes on, inf elsewhere.
     """
+
+    columns: np.ndarray
+    rows: np.ndarray
+    owner: np.ndarray
+    lines: np.ndarray
+    may: np.ndarray
+    low: np.ndarray
+    narrow: np.ndarray
+    wall: np.ndarray
+
+
+def footing(standing: np.ndarray, ground: np.ndarray, feet: np.ndarray, costs: Costs) -> Footing:
+    """The footprints of what stands; feet [H]: log(distance / eye height) of the lower edge of every row."""
+    height, width = standing.shape
+    columns, rows, owner = footprints(standing, ground, max(1, height // 256))
     count = int(owner.max()) + 1 if len(owner) else 0
     lines = np.zeros((count, width), np.float32)
     may, low = np.zeros((count, width), bool), np.zeros((count, width), bool)
-    narrow = np.zeros(count, bool)
-    walls = []
-    for f, mine in enumerate(np.split(np.argsort(owner, kind="stable"), np.cumsum(np.bincount(owner))[:-1])):
+    narrow, wall, straight = np.zeros(count, bool), np.full(width, np.inf, np.float32), []
+    groups = np.split(np.argsort(owner, kind="stable"), np.cumsum(np.bincount(owner))[:-1]) if count else []
+    for f, mine in enumerate(groups):
         x, value = columns[mine], _smooth(feet[rows[mine]])
         span = np.exp(np.median(value)) * len(x) * 2 * np.pi / width
         narrow[f] = span < costs.narrow
@@ -186,11 +203,18 @@ def plan(columns, rows, owner, feet, width: int, costs: Costs):
             beside = min(int(reach / np.exp(distance) / (2 * np.pi) * width) + 1, width // 5)
             may[f, (at + way * np.arange(1, beside + 1)) % width] = True
         if span > 1.5 and len(x) > 10:
-            walls.append((f, x, value))
-    for a in walls:
-        for b in walls:
-            _bridge(a, b, lines, may, low, columns, owner, feet[rows], width)
-    return lines, may, low, narrow
+            straight.append((f, x, value))
+    nearest = np.full(width, np.inf, np.float32)
+    np.minimum.at(nearest, columns, feet[rows])
+    for f, x, value in straight:
+        for g, *other in straight:
+            behind, hidden = bridge(x, value, *other, nearest, width) if f != g else ([], [])
+            lines[f, behind], may[f, behind] = hidden, True
+            wall[behind] = np.minimum(wall[behind], hidden)
+    hides = feet[rows] < wall[columns] - 0.03
+    for f in np.unique(owner[hides & np.isfinite(wall[columns])]):
+        low[f] = np.isfinite(wall) & (lines[f] < wall - 0.03)
+    return Footing(columns, rows, owner, lines, may, low, narrow, wall)
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
@@ -201,42 +225,34 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float32)
 
 
-def _bridge(a, b, lines, may, low, columns, owner, feet, width: int) -> None:
-    """Lets wall `a` go on behind nearer things until it meets wall `b`, if both lie on one line of the plan.
+def bridge(xa, da, xb, db, nearest, width: int, longest: float = 7.0) -> tuple[np.ndarray, np.ndarray]:
+    """Where a wall with feet (columns xa, log distances da) goes on behind nearer things up to (xb, db), to its right.
 
-    A straight wall at distance p whose normal points to azimuth t is seen at distance p / cos(azimuth - t):
-    1 / distance is a sine of the azimuth, linear in its two coefficients.
+    Returns columns [K] and log distances [K], empty unless both lie on one line of the plan at most `longest` eye
+    heights apart with something nearer between. A straight wall at distance p whose normal points to azimuth t is seen
+    at p / cos(azimuth - t): 1 / distance is linear in two coefficients.
     """
-    (fa, xa, da), (fb, xb, db) = a, b
+    nothing = np.empty(0, int), np.empty(0, np.float32)
     gap = (int(xb[0]) - int(xa[-1])) % width
-    if fa == fb or not 3 <= gap < width // 4:
-        return
-    xa, da, xb, db = xa[-40:], da[-40:], xb[:40], db[:40]
-    azimuth = np.concatenate([xa, xb]) * (2 * np.pi / width)
-    inverse = np.exp(-np.concatenate([da, db]))
-    basis = np.stack([np.cos(azimuth), np.sin(azimuth)], 1)
-    normal, *_ = np.linalg.lstsq(basis / inverse[:, None], np.ones(len(inverse)), rcond=None)
+    if not 3 <= gap < width // 4:
+        return nothing
+    angle = 2 * np.pi / width
+
+    def waves(x):
+        return np.stack([np.cos(x * angle), np.sin(x * angle)], 1)
+
+    log_distance = np.concatenate([da[-40:], db[:40]])
+    basis = waves(np.concatenate([xa[-40:], xb[:40]]))
+    normal, *_ = np.linalg.lstsq(basis * np.exp(log_distance)[:, None], np.ones(len(basis)), rcond=None)
     fitted = basis @ normal
-    if np.any(fitted <= 0) or np.abs(np.log(fitted / inverse)).max() > 0.12:
-        return
+    if np.any(fitted <= 0) or np.abs(np.log(fitted) + log_distance).max() > 0.12:
+        return nothing
     behind = (int(xa[-1]) + np.arange(1, gap)) % width
-    angle = behind * (2 * np.pi / width)
-    hidden = -np.log(np.maximum(np.cos(angle) * normal[0] + np.sin(angle) * normal[1], 1e-3)).astype(np.float32)
-    start, end = (
-        np.exp(d) * np.array([np.cos(t), np.sin(t)])
-        for d, t in ((da[-1], azimuth[len(xa) - 1]), (db[0], azimuth[len(xa)]))
-    )
-    if np.linalg.norm(end - start) > 7:
-        return
-    among = np.isin(columns, behind)
-    line_at = np.full(width, np.nan, np.float32)
-    line_at[behind] = hidden
-    nearer = feet[among] < line_at[columns[among]] - 0.03
-    if not len(nearer) or nearer.mean() < 0.8:
-        return
-    lines[fa, behind], may[fa, behind] = hidden, True
-    for f in np.unique(owner[among][nearer]):
-        low[f, behind] = True
+    hidden = -np.log(np.maximum(waves(behind) @ normal, 1e-3)).astype(np.float32)
+    ends = waves(np.array([xa[-1], xb[0]])) * np.exp([[da[-1]], [db[0]]])
+    if np.linalg.norm(ends[1] - ends[0]) > longest or (nearest[behind] < hidden - 0.03).mean() < 0.8:
+        return nothing
+    return behind, hidden
 
 
 @njit(cache=True)
@@ -285,23 +301,28 @@ def claim(count, start, target, price, seeds, owner, lines, may, low, middle, sl
         part, f = seeds[k], owner[k]
         if part >= 0 and may[f, middle[part]]:
             heapq.heappush(queue, (float(near * lines[f, middle[part]]), part, f))
-    while len(queue):
-        cost, part, f = heapq.heappop(queue)
-        if claims[part] >= 0:
-            continue
-        claims[part] = f
-        for k in range(start[part], start[part + 1]):
-            other = target[k]
-            if claims[other] >= 0:
+    for bounded in (True, False):  # at last, what none may claim goes with a neighbour
+        settled = np.zeros(count, np.bool_)
+        if not bounded:
+            for part in range(count):
+                if claims[part] >= 0:
+                    heapq.heappush(queue, (0.0, part, claims[part]))
+        while len(queue):
+            cost, part, f = heapq.heappop(queue)
+            if settled[part]:
                 continue
-            distance = lines[f, middle[other]]
-            if not may[f, middle[other]]:
-                continue
-            reach = 1 + np.exp(distance) * slope[other]
-            if low[f, middle[other]] and reach > lowest_top:
-                continue
-            more = price[k] + tall * max(np.log(max(reach, 0.01) / highest), 0.0)
-            if not np.isnan(nearest[other]):
-                more += overhang * min(max(nearest[other] - distance, 0.0), overhang_limit)
-            heapq.heappush(queue, (float(cost + more), other, f))
-    return claims
+            settled[part] = True
+            claims[part] = f
+            for k in range(start[part], start[part + 1]):
+                other = target[k]
+                if claims[other] >= 0:
+                    continue
+                distance = lines[f, middle[other]]
+                reach = 1 + np.exp(distance) * slope[other]
+                if bounded and (not may[f, middle[other]] or (low[f, middle[other]] and reach > lowest_top)):
+                    continue
+                more = price[k] + tall * max(np.log(max(reach, 0.01) / highest), 0.0)
+                if not np.isnan(nearest[other]):
+                    more += overhang * min(max(nearest[other] - distance, 0.0), overhang_limit)
+                heapq.heappush(queue, (float(cost + more), other, f))
+    return np.maximum(claims, 0)

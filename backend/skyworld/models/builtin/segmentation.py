@@ -1,4 +1,4 @@
-"""What stands, what is ground and what is sky in a panorama, by colour and texture alone.
+"""What stands, what is ground and what is sky in a panorama, by colour alone.
 
 Pictures are equirectangular, float32 [H, W, 3], 0 to 1, sRGB-encoded; masks are bool [H, W]. Elevation is the angle
 above the horizon in radians.
@@ -32,23 +32,6 @@ def grabcut(picture: np.ndarray, seeds: np.ndarray, iterations: int) -> np.ndarr
     cv2.grabCut(eight_bit, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), iterations, cv2.GC_INIT_WITH_MASK)
     mask = mask[:, margin:-margin]
     return (mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)
-
-
-def isotropy(picture: np.ndarray, reach: int = 7) -> np.ndarray:
-    """[H, W] how much a texture lies on the ground: below 0.5 it is too steep for it.
-
-    On a plane seen at elevation -e an isotropic texture is foreshortened: its vertical gradients outweigh the
-    horizontal ones by 1 / sin^2 e; on what stands upright they do not.
-    """
-    height = picture.shape[0]
-    grey = np.log(cv2.cvtColor(wrapped(picture, 32), cv2.COLOR_RGB2GRAY) + 0.05)
-    elevation = elevations(height)
-    across = cv2.Sobel(grey, cv2.CV_32F, 1, 0) / np.maximum(np.cos(elevation), 0.1)[:, None]
-    down = cv2.Sobel(grey, cv2.CV_32F, 0, 1)
-    window = (2 * reach + 1, reach | 1)
-    ratio = np.log((cv2.boxFilter(down**2, -1, window) + 1e-4) / (cv2.boxFilter(across**2, -1, window) + 1e-4))
-    foreshortening = 0.9 * np.log(np.sin(np.clip(-elevation, np.radians(3), None)))[:, None]
-    return np.clip((ratio[:, 32:-32] + foreshortening - 0.1) / 2 + 0.5, 0, 1)
 
 
 def segment_sky(picture: np.ndarray) -> np.ndarray | None:
@@ -92,7 +75,7 @@ def _floating_crumbs(solid: np.ndarray, largest: int = 20) -> np.ndarray:
 
 
 def segment_ground(picture: np.ndarray, sky: np.ndarray) -> np.ndarray:
-    """The ground outdoors: grown upward from the nadir by colour, less what stands below the horizon by its texture."""
+    """The ground outdoors: grown upward from the nadir by colour."""
     height = picture.shape[0]
     elevation = np.broadcast_to(elevations(height)[:, None], sky.shape)
     degrees = np.degrees(elevation)
@@ -105,16 +88,11 @@ def segment_ground(picture: np.ndarray, sky: np.ndarray) -> np.ndarray:
     seeds[(degrees > -8) & (degrees < -0.5) & below_tall] = cv2.GC_PR_BGD
     ground = grabcut(picture, seeds, 4) & (degrees < 0)
     ground |= degrees < -35
-    ground &= ~_steep_blobs(picture, (degrees < -1) & (degrees > -30))
-    return cv2.morphologyEx(ground.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3))) > 0
+    ground = cv2.morphologyEx(ground.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3)))
+    return (ground > 0) & ~_islands(ground)
 
 
-def _steep_blobs(picture: np.ndarray, zone: np.ndarray) -> np.ndarray:
-    """Compact regions whose texture is too steep for the ground (a shadow's edge is steep too, but long)."""
-    steep = (zone & (isotropy(picture) < 0.15)).astype(np.uint8)
-    steep = cv2.erode(cv2.morphologyEx(steep, cv2.MORPH_OPEN, np.ones((9, 7))), np.ones((11, 5)))
-    _, parts, stats, _ = cv2.connectedComponentsWithStats(steep)
-    _, _, wide, tall, area = stats.T
-    compact = (area > 25) & (area > 0.5 * wide * tall) & (tall < 0.12 * picture.shape[0])
-    compact[0] = False
-    return compact[parts]
+def _islands(ground: np.ndarray, largest: int = 300) -> np.ndarray:
+    """Small parts of the ground that are cut off from the rest: windows and doors of its colour."""
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(ground)
+    return (stats[:, cv2.CC_STAT_AREA] < largest)[parts]
