@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from skyworld.parameters import KINDS, PathParameters, describe, description
 
 GENERATED = Path(__file__).parents[3] / "skyworld_addon" / "parameters.json"
