@@ -73,7 +73,7 @@ def whole(placed, mask, inpainter, seed, prompt, preview):
 
 
 def anchored(placed, mask, inpainter, seed, prompt, preview):
-    """Perspective views (Recipe, section 3.1): poles first, with a copy of the photograph behind the viewer, then the horizon.
+    """Perspective views of `schedule`: poles first, a copy of the photograph behind the viewer, then the horizon.
 
     A generator: yields Progress, returns picture [H, W, 3] and None (the sky is not known).
     """

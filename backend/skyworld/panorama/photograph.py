@@ -5,7 +5,7 @@ import numpy as np
 
 from skyworld.camera import Camera, turned
 from skyworld.models.roles import Photograph
-from skyworld.panorama.sky_matte import could_be_ceiling, sky_matte
+from skyworld.panorama.sky_matte import could_be_ceiling, sky_matte, straight_edged
 from skyworld.panorama.vanishing import field_of_view, find_segments, pitch_of
 
 USUAL_FOV = 60.0  # degrees
@@ -30,7 +30,7 @@ def analyse(
     sky = sky_matte(picture)
     segments = find_segments(picture)
     seen_fov = field_of_view(segments)
-    if sky is not None and seen_fov and could_be_ceiling(picture, sky):
+    if sky is not None and could_be_ceiling(picture, sky) and (seen_fov or straight_edged(sky)):
         sky = None
     fov = np.radians(fov_degrees or exif_fov or 0) or seen_fov or np.radians(USUAL_FOV)
     if pitch_degrees is not None:

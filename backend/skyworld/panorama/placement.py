@@ -30,7 +30,8 @@ def place(photograph: Photograph, width: int) -> tuple[np.ndarray, np.ndarray]:
 
     Sampling twice, onto the sphere and back, costs sharpness. So the pixels are solved for: least
     squares of what the bilinear view of the panorama shows at the photograph's camera against the
-    photograph itself, at the panorama's own density and (lightly) at twice that, from the plain sampling. The mask holds every pixel that such a view reads.
+    photograph itself, at the panorama's own density and, lightly, at twice that. The mask holds every
+    pixel that such a view reads.
     """
     height, camera = width // 2, photograph.camera
     native = native_camera(camera, width)

@@ -1,4 +1,7 @@
-"""In which order a perspective model completes the sphere ("A Recipe for Generating 3D Worlds From a Single Image", section 3.1)."""
+"""In which order a perspective model completes the sphere.
+
+The anchored schedule of "A Recipe for Generating 3D Worlds From a Single Image" (2025), panorama step.
+"""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -38,6 +38,17 @@ def could_be_ceiling(picture: np.ndarray, sky: np.ndarray) -> bool:
     return len(inside) > 0 and bool(np.median(inside[:, 2]) > -7 and np.median(inside[:, 0]) < 94)
 
 
+def straight_edged(sky: np.ndarray) -> bool:
+    """Whether the lower edge of a matte [h, w] is a few straight lines that are not level, as ceilings' are."""
+    small = cv2.resize(sky, (160, 120), interpolation=cv2.INTER_AREA) > 0.5
+    seen = np.nonzero(small.any(0))[0]
+    if len(seen) < 40:
+        return False
+    lowest = np.argmin(np.cumprod(small[:, seen], 0), 0)
+    line = np.stack([seen, lowest], -1).astype(np.float32)[:, None]
+    return len(cv2.approxPolyDP(line, 2.5, False)) <= 5 and np.ptp(lowest) > 8
+
+
 def _edge_strength(lab: np.ndarray) -> np.ndarray:
     soft = cv2.GaussianBlur(lab, (0, 0), 1)
     gx, gy = cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1)
@@ -75,7 +86,7 @@ def _looks_like_sky(lab: np.ndarray, region: np.ndarray) -> bool:
     bluer, brighter = outside[2] - inside[2], inside[0] - outside[0]
     if bluer > 6 and above[2] < 4:
         return True
-    return bool(brighter > 25 and abs(inside[1]) < 8 and inside[0] > 80 and bluer > -4)
+    return bool(above[2] < 10 and brighter > 25 and abs(inside[1]) < 8 and inside[0] > 80 and bluer > -4)
 
 
 def _grab_cut(small, region, off, tolerance, edges, down) -> np.ndarray:

@@ -1,10 +1,12 @@
 """The parts of the built-in inpainter."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from drawn_pictures import camera, landscape
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from drawn_pictures import camera, landscape
 
 from skyworld.models.builtin.cap import Cap
 from skyworld.models.builtin.chain import OUTDOORS, arrange
@@ -94,7 +96,7 @@ def test_the_strips_go_once_around_and_leave_the_photograph_out():
     photograph = Photograph(landscape(view), view, True, np.zeros((160, 240), np.float32))
     tiles = [render_tile(photograph, 512, scale, mirrored) for scale in (1.0, 1.2) for mirrored in (False, True)]
     strips = finish(arrange(tiles, np.zeros(160), 512, OUTDOORS, seed=1, rounds=6))
-    assert all(a.last == b.first for a, b in zip(strips, strips[1:], strict=False))
+    assert all(a.last == b.first for a, b in pairwise(strips))
     width = strips[-1].last - strips[0].first
     assert width + tiles[0].columns == pytest.approx(512, abs=4)
     assert all(strip.last - strip.first >= 20 for strip in strips)

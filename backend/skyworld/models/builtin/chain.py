@@ -74,7 +74,7 @@ class States:
         return int(np.nonzero((self.where[:, 0] == tile) & (self.where[:, 1] == column))[0][0])
 
 
-def arrange(tiles: list[Tile], rarity: np.ndarray, width: int, charges: Charges, seed: int, rounds: int = 36):
+def arrange(tiles: list[Tile], rarity: np.ndarray, width: int, charges: Charges, seed: int, rounds: int = 28):
     """Chain of strips from the right edge of tiles[0], the photograph itself, around to its left edge.
 
     rarity: [k], 0 to 1, over the photograph's width.  A generator: yields the share done, returns list[Strip].
@@ -102,7 +102,8 @@ def arrange(tiles: list[Tile], rarity: np.ndarray, width: int, charges: Charges,
     if length < SHORTEST:
         return []
     wrap = COLUMNS - begin
-    edges = charges.wrap * np.array([_edge_strength(tiles[t], c * tiles[t].columns // n) for t, c, n in states.where])
+    sharp = [_edge_strengths(tile) for tile in tiles]
+    edges = charges.wrap * np.array([sharp[t][c * tiles[t].columns // n] for t, c, n in states.where])
     best, rng = (np.inf, None), np.random.default_rng(seed)
     taste = charges.taste * rng.random((len(tiles), BINS))[states.where[:, 0], states.bins]
     shown = np.arange(columns[0][0].shape[1])
@@ -123,7 +124,7 @@ def arrange(tiles: list[Tile], rarity: np.ndarray, width: int, charges: Charges,
 
 
 def pattern(features: np.ndarray, where: np.ndarray) -> float:
-    """How much the coarse band of states `where` [n, 3] repeats or mirrors itself: the higher autocorrelation, 0 to 1."""
+    """How much the coarse band of states `where` [n, 3] repeats and mirrors itself: autocorrelations, summed."""
     band = features[where[:, 0], :, where[:, 1]].mean(-1)
     band = band - np.stack([np.convolve(np.pad(row, 6, mode="wrap"), np.ones(13) / 13, "valid") for row in band.T], 1)
     spectrum = np.fft.rfft(band, axis=0)
@@ -264,12 +265,12 @@ def _cut_above(tile: Tile, column: int) -> float:
     return float(tile.foreground[rows, column].mean()) if len(rows) else 1.0
 
 
-def _edge_strength(tile: Tile, column: int) -> float:
-    """How much stronger than usual the step into this column is, 0 to 2 (0: calmer than the average column)."""
+def _edge_strengths(tile: Tile) -> np.ndarray:
+    """[columns]: how much stronger than usual the step into each column is, 0 to 2 (0: calmer than the average)."""
     steps = np.abs(np.diff(tile.colour.mean(-1), axis=1)) * tile.foreground[:, 1:] * tile.known[:, 1:]
-    mean = max(float(steps.mean()), 1e-6)
-    around = steps[:, max(0, column - 2) : column + 1]
-    return float(np.clip(around.mean(0).max() / mean - 0.7, 0, 2)) if around.size else 2.0
+    relative = steps.mean(0) / max(float(steps.mean()), 1e-6)
+    sharpest = np.max([np.roll(relative, k) for k in (0, 1, 2)], 0)
+    return np.clip(np.concatenate([[2.0], sharpest]) - 0.7, 0, 2)
 
 
 def _strips(path: np.ndarray, states: States, tiles: list[Tile], begin: int, step: int) -> list[Strip]:

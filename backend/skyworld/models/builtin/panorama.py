@@ -21,7 +21,6 @@ from skyworld.models.builtin.sky import paint_sky, spread
 from skyworld.models.builtin.strips import render_tile
 from skyworld.models.roles import Completion, InpaintView, Photograph, Provenance
 
-
 LOWEST_SKY = 2.0  # degrees below the horizon
 
 

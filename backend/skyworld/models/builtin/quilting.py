@@ -9,8 +9,8 @@ from numba import njit, prange
 from skyworld.models.builtin.pyramid import blend, broad_blur, pull_push
 from skyworld.models.builtin.seams import vertical_seam
 
-
 SIDE = 14  # px: patches are compared at about this size
+CANDIDATES = 1500  # places of an exemplar that are tried for a patch, at random
 
 
 @dataclass
@@ -44,7 +44,9 @@ class Exemplar:
     def best(self, wanted: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -> tuple[float, int, int]:
         """Cost, row and column (of `small`) of the patch most like `wanted` where `weight` is not 0."""
         if weight.any():
-            cost = patch_costs(self.small, self.free, wanted, weight) / max(float(weight.sum()), 1.0)
+            tried = self.free & (rng.random(self.free.shape) < CANDIDATES / max(self.free.sum(), 1))
+            tried = tried if tried.any() else self.free
+            cost = patch_costs(self.small, tried, wanted, weight) / max(float(weight.sum()), 1.0)
         else:
             cost = rng.random(self.free.shape).astype(np.float32)
         cost = np.where(self.free, cost + 0.04 * self.used, 1e9)

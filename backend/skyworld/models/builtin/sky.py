@@ -14,7 +14,7 @@ def paint_sky(picture: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
     A smooth model, plus what it leaves over where the sky is seen, fading out with the distance from there.
     """
-    height, width = seen.shape
+    width = seen.shape[1]
     size = (COLUMNS, COLUMNS // 2)
     sure = (seen > 0.97).astype(np.float32)
     weight = cv2.resize(sure, size, interpolation=cv2.INTER_AREA)
