@@ -148,7 +148,7 @@ def panorama_stage(world: World, parameters: WorldParameters, inpainter: Inpaint
 
 def distance_stage(world: World, parameters: WorldParameters, estimator: DistanceEstimator) -> Iterator[Progress]:
     """Metric distance along the ray, or the artist's own."""
-    from skyworld.lift.distance import read_distance, write_exr
+    from skyworld.lift.distance import read_distance, write_distance
 
     def make(scratch: Path) -> Iterator[Progress]:
         picture = _read_picture(world.path("panorama.png"))
@@ -162,7 +162,7 @@ def distance_stage(world: World, parameters: WorldParameters, estimator: Distanc
             estimate = estimator.estimate(picture, eye_height=parameters.eye_height, sky=sky)
             distance, sky = estimate.distance, estimate.sky
         with atomic_write(world.path("distance.exr")) as temporary:
-            write_exr(temporary, distance)
+            write_distance(temporary, distance)
         _write_picture(world.path("sky.png"), sky.astype(np.float32))
         preview = scratch / "preview.jpg"
         _distance_preview(distance, preview)

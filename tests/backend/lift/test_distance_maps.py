@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from skyworld.errors import UserError
-from skyworld.lift.distance import read_distance, write_exr
+from skyworld.lift.distance import read_distance, write_distance
 from skyworld.lift.point_cloud import write_points
 
 MAP = np.linspace(0.5, 60, 64 * 32).reshape(32, 64).astype(np.float32)
 
 
 def test_an_exr_keeps_every_bit(tmp_path):
-    write_exr(tmp_path / "d.exr", MAP)
+    write_distance(tmp_path / "d.exr", MAP)
     assert np.array_equal(read_distance(tmp_path / "d.exr", 64, 32), MAP)
 
 
