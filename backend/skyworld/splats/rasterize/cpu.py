@@ -19,20 +19,32 @@ _LOCK = threading.Lock()
 def rasterize_pinhole(gaussians: Gaussians, camera: Camera, sh_degree: int, antialiased: bool) -> tuple[Tensor, Tensor]:
     """Image [H, W, 4] (premultiplied colour and accumulated depth) and alpha [H, W]; differentiable."""
     with _LOCK:
-        seen = torch.from_numpy(
-            projection.visible(_array(gaussians.means), _array(gaussians.log_scales), *_pinhole(camera))
-        )
-    # index_select: its gradient is one index_add, without the sort of advanced indexing.
-    means, log_scales, quats, logits, sh = (
-        getattr(gaussians, name).index_select(0, seen)
-        for name in ("means", "log_scales", "quats", "logit_opacities", "sh")
-    )
+        seen = projection.visible(_array(gaussians.means), _array(gaussians.log_scales), *_pinhole(camera))
+    columns = (gaussians.means, gaussians.log_scales, gaussians.quats, gaussians.logit_opacities, gaussians.sh)
+    means, log_scales, quats, logits, sh = (_Take.apply(column, seen) for column in columns)
     means2d, conics, determinants, depths, compensations = _Project.apply(means, quats, log_scales.exp(), camera)
     opacities = logits.sigmoid() * compensations if antialiased else logits.sigmoid()
     position = torch.from_numpy(camera.position).to(means)
     colours = spherical_harmonics.colours(sh, means - position, sh_degree)
     features = torch.cat([colours, depths[:, None]], 1)
     return _Composite.apply(means2d, conics, determinants, opacities, features, camera.width, camera.height)
+
+
+class _Take(torch.autograd.Function):
+    """Rows of a column [N, ...]; every row at most once, which makes the way back a copy."""
+
+    @staticmethod
+    def forward(ctx, column, rows):
+        ctx.rows, ctx.shape = rows, column.shape
+        with _LOCK:
+            taken = projection.take(_array(column).reshape(len(column), -1), rows)
+        return torch.from_numpy(taken).reshape(len(rows), *column.shape[1:])
+
+    @staticmethod
+    def backward(ctx, gradient):
+        with _LOCK:
+            table = projection.put(_array(gradient).reshape(len(gradient), -1), ctx.rows, ctx.shape[0])
+        return torch.from_numpy(table).reshape(ctx.shape), None
 
 
 class _Project(torch.autograd.Function):

@@ -44,10 +44,11 @@ def visible(means, log_scales, view, K, width, height):
                 continue
             x = view[0, 0] * m0 + view[0, 1] * m1 + view[0, 2] * m2 + view[0, 3]
             y = view[1, 0] * m0 + view[1, 1] * m1 + view[1, 2] * m2 + view[1, 3]
-            reach = _REACH * math.exp(max(log_scales[i, 0], log_scales[i, 1], log_scales[i, 2]))
-            if x < -left * z - reach * n_left or x > right * z + reach * n_right:
-                continue
-            if y < -top * z - reach * n_top or y > bottom * z + reach * n_bottom:
+            # How far the mean lies outside of the farthest side that it is outside of; most need no exponential.
+            outside = max(
+                (-x - left * z) / n_left, (x - right * z) / n_right, (-y - top * z) / n_top, (y - bottom * z) / n_bottom
+            )
+            if outside > 0 and outside > _REACH * math.exp(max(log_scales[i, 0], log_scales[i, 1], log_scales[i, 2])):
                 continue
             kept[place] = i
             place += 1
@@ -59,6 +60,26 @@ def visible(means, log_scales, view, K, width, height):
             kept[total + i] = kept[start + i]
         total += found[chunk + 1]
     return kept[:total].copy()
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def take(table, rows):
+    """table [N, C] -> [n, C]."""
+    result = np.empty((rows.shape[0], table.shape[1]), np.float32)
+    for i in prange(rows.shape[0]):
+        for c in range(table.shape[1]):
+            result[i, c] = table[rows[i], c]
+    return result
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def put(values, rows, count):
+    """values [n, C] at rows, all different, of a table [count, C] that is 0 elsewhere."""
+    table = np.zeros((count, values.shape[1]), np.float32)
+    for i in prange(rows.shape[0]):
+        for c in range(values.shape[1]):
+            table[rows[i], c] = values[i, c]
+    return table
 
 
 @njit
