@@ -5,7 +5,8 @@ import textwrap
 import blf
 
 FONT = 0
-MARGIN = 54  # pixels at scale 1 that a box and an icon take from the region's width
+MARGIN = 64  # pixels at scale 1 that tabs, panel and box take from the region's width
+ICON = 24
 
 
 def wrapped(layout, context, text, *, icon="NONE", alert=False):
@@ -13,7 +14,7 @@ def wrapped(layout, context, text, *, icon="NONE", alert=False):
     ui = context.preferences.system.ui_scale
     blf.size(FONT, 11 * ui)
     letter = max(1.0, blf.dimensions(FONT, "abcdefghijklmnopqrstuvwxyz ")[0] / 27)
-    room = (context.region.width if context.region else 300) - MARGIN * ui
+    room = (context.region.width if context.region else 300) - (MARGIN + ICON * (icon != "NONE")) * ui
     column = layout.column(align=True)
     column.alert = alert
     column.scale_y = 0.8

@@ -20,7 +20,7 @@ class FakeBackend:
     def __init__(self):
         self.jobs, self.log, self.splats, self.frames, self.pictures = [], [], {}, [], {}
         self.colour, self.alpha, self.depth = (0.5, 0.25, 0.125), 1.0, 3.0
-        self.frame_seconds, self.refuse = 0.0, None
+        self.frame_seconds, self.refuse, self.closed = 0.0, None, False
         self.news = threading.Condition()
         backend = self
 
@@ -34,6 +34,7 @@ class FakeBackend:
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self):
+        self.closed = True
         self.server.shutdown()
         self.server.server_close()
 
@@ -109,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
-        while True:
+        while not self.backend.closed:
             with self.backend.news:
                 if len(self.backend.log) <= after:
                     self.backend.news.wait(0.1)
