@@ -94,31 +94,41 @@ def allocated(count: int, degree: int, path: Path | str) -> Gaussians:
 
 def validated(gaussians: Gaussians, path: Path | str, drop_invalid: bool = False) -> Gaussians:
     """The Gaussians that are finite. Raises UserError that names and counts the others, unless they may be dropped."""
-    try:
-        gaussians.refuse_non_finite()
+    keep, problem = _finite(gaussians)
+    if not problem:
         return gaussians
-    except UserError as error:
-        if not drop_invalid:
-            hint = "Read it with drop_invalid=True to leave those Gaussians out"
-            raise UserError(error.problem, file=path, hint=hint) from None
-    keep = torch.ones(len(gaussians), dtype=torch.bool)
-    for tensor in (getattr(gaussians, name) for name in NAMES):
-        keep &= torch.isfinite(tensor).reshape(len(keep), -1).all(1)
+    if not drop_invalid:
+        raise UserError(problem, file=path, hint="Read it with drop_invalid=True to leave those Gaussians out")
     left = int(keep.sum())
     if left == 0:
         raise UserError("every Gaussian in it has NaN or infinite values", file=path, hint="Choose another file")
     told(f"{path}: {len(keep) - left:,} of {len(keep):,} Gaussians have NaN or infinite values and were left out.")
-    return gaussians[keep]
+    return gaussians[torch.from_numpy(keep)]
 
 
 def refuse_unwritable(gaussians: Gaussians, path: Path | str) -> None:
     """Raises UserError where there is nothing to write, or NaN and infinite values that no quantised format holds."""
     if len(gaussians) == 0:
         raise UserError("there are no Gaussians to write", file=path, hint="Choose an object that has some")
-    try:
-        gaussians.refuse_non_finite()
-    except UserError as error:
-        raise UserError(error.problem, file=path, hint=error.hint) from None
+    problem = _finite(gaussians)[1]
+    if problem:
+        raise UserError(problem, file=path, hint="Remove those Gaussians, or take them from before the damage")
+
+
+def _finite(gaussians: Gaussians) -> tuple[np.ndarray, str]:
+    """Which Gaussians [N] are finite in all columns, and a sentence about the others, empty where there are none."""
+    keep, bad = np.ones(len(gaussians), bool), dict.fromkeys(NAMES, 0)
+    for part in slices(len(gaussians)):
+        for name, rows in vars(arrays(gaussians[part])).items():
+            with np.errstate(invalid="ignore"):
+                total = rows.sum(dtype=np.float64)
+            # The sum of finite float32 is finite in float64: no mask unless there is need of one.
+            if not np.isfinite(total):
+                good = np.isfinite(rows).reshape(len(rows), -1).all(1)
+                keep[part] &= good
+                bad[name] += int((~good).sum())
+    counts = ", ".join(f"{name} of {count:,}" for name, count in bad.items() if count)
+    return keep, f"NaN or infinite values in {counts} of {len(gaussians):,} Gaussians" if counts else ""
 
 
 def told(sentence: str) -> None:

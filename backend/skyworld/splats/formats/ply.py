@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from skyworld.errors import UserError
+from skyworld.splats.formats.checks import columns_named, told, validated
 from skyworld.splats.gaussians import Gaussians
 from skyworld.world.files import atomic_write, mendable
 
@@ -39,8 +40,8 @@ class _Header:
     start: int  # of its first row in the file, bytes
 
 
-def read_ply(path: Path | str) -> Gaussians:
-    """The Gaussians of a 3DGS PLY file, as they stand in it.
+def read_ply(path: Path | str, *, drop_invalid: bool = False) -> Gaussians:
+    """The Gaussians of a 3DGS PLY file, as they stand in it; those with NaN or infinite values are left out on demand.
 
     Raises UserError for what is no such file: not a PLY, missing properties, no Gaussians, truncated,
     a header that promises more than the file holds (before memory is taken), NaN or infinite values.
@@ -57,7 +58,7 @@ def read_ply(path: Path | str) -> Gaussians:
         blocks = _ascii_blocks(file, header, path) if header.format == "ascii" else _binary_blocks(file, header, path)
         for start, columns in blocks:
             gaussians.fill(start, columns)
-        return gaussians.finish(path)
+        return gaussians.finish(path, drop_invalid)
 
 
 def write_ply(path: Path | str, gaussians: Gaussians) -> None:
@@ -86,6 +87,9 @@ def write_ply(path: Path | str, gaussians: Gaussians) -> None:
             for index, column in enumerate(extra.values()):
                 part[:, 17 + rest + index] = column[rows]
             file.write(part.data)
+    lost = [name for name in gaussians.extra if name not in extra]
+    if lost:
+        told(f"{path}: {columns_named(lost)} left out: a column of .ply is one number for each Gaussian.")
 
 
 def _read_header(file: BinaryIO, path: Path) -> _Header:
@@ -249,9 +253,9 @@ class _Rows:
             good = np.logical_and.reduce([np.isfinite(part).reshape(rows, -1).all(1) for part in parts])
             self.damaged += int((~good).sum())
 
-    def finish(self, path: Path) -> Gaussians:
+    def finish(self, path: Path, drop_invalid: bool) -> Gaussians:
         count = len(self.arrays["means"])
-        if self.damaged:
+        if self.damaged and not drop_invalid:
             raise UserError(
                 f"{self.damaged:,} of its {count:,} Gaussians have values that are NaN or infinite",
                 file=path,
@@ -259,4 +263,6 @@ class _Rows:
             )
         tensors = {name: torch.from_numpy(array) for name, array in self.arrays.items()}
         tensors["logit_opacities"] = tensors["logit_opacities"][:, 0]
-        return Gaussians(**tensors, extra={name: torch.from_numpy(array[:, 0]) for name, array in self.extra.items()})
+        extra = {name: torch.from_numpy(array[:, 0]) for name, array in self.extra.items()}
+        gaussians = Gaussians(**tensors, extra=extra)
+        return validated(gaussians, path, drop_invalid) if self.damaged else gaussians
