@@ -114,7 +114,7 @@ class PathParameters(Parameters):
     fps: float = Field(24, ge=1, le=240, title="Frame Rate", description="Frames a second")
     width: int = Field(960, ge=16, le=16384, title="Width", description="Pixels")
     height: int = Field(540, ge=16, le=16384, title="Height", description="Pixels")
-    fov: float = Field(65, ge=1, le=170, title="Field of View", description="Horizontal field of view in degrees")
+    fov: float = Field(55, ge=1, le=170, title="Field of View", description="Horizontal field of view in degrees")
     reach: float = Field(
         1.0,
         ge=0.01,

@@ -29,7 +29,7 @@ def fly_through(centre: np.ndarray, half: float, frames: int) -> list[np.ndarray
     swing = np.sin(2 * np.pi * ease)
     offsets = np.stack([0.6 * swing, -0.95 * np.cos(np.pi * ease), 0.2 * (1 - np.cos(2 * np.pi * ease)) / 2], -1)
     # The head turns into the curve a little earlier than the body, as a walker's does.
-    yaw = np.radians(24) * np.sin(2 * np.pi * np.clip(ease + 0.06 * np.sin(np.pi * ease), 0, 1))
+    yaw = np.radians(14) * np.sin(2 * np.pi * np.clip(ease + 0.06 * np.sin(np.pi * ease), 0, 1))
     pitch = np.radians(-3) * np.sin(np.pi * ease)
     return [turned(centre + half * o, y, p) for o, y, p in zip(offsets, yaw, pitch, strict=True)]
 

@@ -28,9 +28,9 @@ def photograph_at(world: World, width: int) -> tuple[np.ndarray, Camera]:
 
 
 def native_width(world: World) -> int:
-    """Width in pixels at which the photograph is as finely sampled as the panorama at the middle of the view."""
+    """Width in pixels at which the photograph has as many columns as the panorama has across its field of view."""
     camera = Camera.from_json(world.document["photograph"]["camera"])
-    return round(camera.width * world.document["panorama"]["width"] / (2 * np.pi) / camera.K[0, 0])
+    return round(world.document["panorama"]["width"] * camera.fov[0] / (2 * np.pi))
 
 
 def panorama_fidelity(world: World, width: int) -> float:
