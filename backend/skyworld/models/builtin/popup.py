@@ -21,15 +21,16 @@ class Costs:
     """What it costs a footprint to claim a superpixel; lengths in eye heights."""
 
     step: float = 0.54  # to go on by one superpixel
-    colour: float = 5.3  # Lab distance that costs as much as 1
-    near: float = 7.0  # start of a footprint, per e-fold of its distance
+    colour: float = 7.5  # Lab distance that costs as much as 1
+    near: float = 5.6  # start of a footprint, per e-fold of its distance
     overhang: float = 0.63  # to hang over ground that is seen farther away, per e-fold
     overhang_limit: float = 0.46  # e-folds after which hanging costs no more
-    tall: float = 9.6  # to be taller than `highest`, per e-fold
+    tall: float = 10.0  # to be taller than `highest`, per e-fold
     highest: float = 7.6
+    impossible: float = 14.0  # height of nothing that stands where its foot seems to be
     crown: float = 3.3  # how far a narrow thing reaches beside its foot
     eaves: float = 4.0  # the same of a wide one
-    narrow: float = 0.5  # width up to which a thing is narrow
+    narrow: float = 1.2  # width up to which a thing is narrow
     low: float = 1.31  # height of a thing in front of a wall that goes on behind it
     bulge: float = 0.9  # how far a crown comes forward, share of its half width
     size: int = 10  # of a superpixel, for a picture 1024 wide
@@ -131,13 +132,14 @@ def adjacency(edges, prices, count):
 
 @njit(cache=True)
 def footprints(standing, ground, tolerance):
-    """Pixels that stand directly on ground: columns [K], rows [K] and the footprint [K] each belongs to.
+    """Pixels that stand directly on ground: columns [K], rows [K], the footprint [K] each belongs to, and the highest
+    row [K] up to which the column goes on standing.
 
     Feet of neighbouring columns are one footprint while they differ by no more than `tolerance` rows.
     """
     height, width = standing.shape
-    columns, rows, owner = [0], [0], [0]
-    columns.pop(), rows.pop(), owner.pop()
+    columns, rows, owner, tops = [0], [0], [0], [0]
+    columns.pop(), rows.pop(), owner.pop(), tops.pop()
     before = [(0, 0)]
     before.pop()
     count = 0
@@ -157,9 +159,12 @@ def footprints(standing, ground, tolerance):
                 best = count
                 count += 1
             here.append((y, best))
-            columns.append(x), rows.append(y), owner.append(best)
+            top = y
+            while top > 0 and standing[top - 1, x]:
+                top -= 1
+            columns.append(x), rows.append(y), owner.append(best), tops.append(top)
         before = here
-    return np.array(columns), np.array(rows), np.array(owner)
+    return np.array(columns), np.array(rows), np.array(owner), np.array(tops)
 
 
 @dataclass(frozen=True)
@@ -184,7 +189,7 @@ class Footing:
 def footing(standing: np.ndarray, ground: np.ndarray, feet: np.ndarray, costs: Costs) -> Footing:
     """The footprints of what stands; feet [H]: log(distance / eye height) of the lower edge of every row."""
     height, width = standing.shape
-    columns, rows, owner = footprints(standing, ground, max(1, height // 256))
+    columns, rows, owner, tops = footprints(standing, ground, max(1, height // 256))
     count = int(owner.max()) + 1 if len(owner) else 0
     lines = np.zeros((count, width), np.float32)
     may, low = np.zeros((count, width), bool), np.zeros((count, width), bool)
@@ -205,7 +210,8 @@ def footing(standing: np.ndarray, ground: np.ndarray, feet: np.ndarray, costs: C
         if span > 1.5 and len(x) > 10:
             straight.append((f, x, value))
     nearest = np.full(width, np.inf, np.float32)
-    np.minimum.at(nearest, columns, feet[rows])
+    tall = 1 + np.exp(feet[rows]) * np.tan(elevations(height)[tops]) > costs.impossible
+    np.minimum.at(nearest, columns, np.where(tall, -np.inf, feet[rows]))  # too tall to stand there: may hide a wall
     for f, x, value in straight:
         for g, *other in straight:
             behind, hidden = bridge(x, value, *other, nearest, width) if f != g else ([], [])

@@ -89,7 +89,31 @@ def segment_ground(picture: np.ndarray, sky: np.ndarray) -> np.ndarray:
     ground = grabcut(picture, seeds, 4) & (degrees < 0)
     ground |= degrees < -35
     ground = cv2.morphologyEx(ground.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3)))
-    return (ground > 0) & ~_islands(ground)
+    ground = (ground > 0) & ~_islands(ground)
+    return ground & ~_patches(picture, ground & (degrees > -40))
+
+
+def _patches(picture: np.ndarray, zone: np.ndarray, unlike: float = 6.0, longest: float = 1.8) -> np.ndarray:
+    """Compact parts of the ground of another hue than the ground around, too long towards the horizon to lie on it.
+
+    A thing that stands, seen as a patch of the ground, would reach far away: `longest` times its width at least.
+    Shadows and sunlit spots keep the hue, and are spared.
+    """
+    height, width = zone.shape
+    hue = lab_of(picture)[..., 1:]
+    weight = cv2.GaussianBlur(wrapped(zone.astype(np.float32), 96), (0, 0), 40)[:, 96:-96]
+    around = cv2.GaussianBlur(wrapped(np.where(zone[..., None], hue, 0), 96), (0, 0), 40)[:, 96:-96]
+    apart = np.linalg.norm(hue - around / np.maximum(weight, 1e-3)[..., None], axis=-1)
+    odd = cv2.morphologyEx((zone & (apart > unlike)).astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5)))
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(odd)
+    _, top, wide, tall, area = stats.T
+    nearest, farthest = (
+        1 / np.tan(np.maximum(row / height - 0.5, 0.002) * np.pi) for row in (np.minimum(top + tall, height - 1), top)
+    )
+    long = farthest - nearest > longest * nearest * wide * 2 * np.pi / width
+    stands = long & (area > 60) & (area > 0.6 * wide * tall) & (tall > 0.3 * wide)
+    stands[0] = False
+    return stands[parts]
 
 
 def _islands(ground: np.ndarray, largest: int = 300) -> np.ndarray:
