@@ -201,6 +201,8 @@ class Session:
                         if event is not None:
                             sequence = max(sequence, event[0])
                             self._put(generation, self._event, *event[1:])
+                        else:  # nothing happens: time to see how the worker is
+                            self._put(generation, self._healthy, client.ask("GET", "/health", timeout=CONNECT_SECONDS))
                 except UnreachableError:
                     if time.monotonic() - heard > GIVE_UP_SECONDS:
                         raise
@@ -217,6 +219,9 @@ class Session:
         waiting, self._waiting = self._waiting, []
         for kind, parameters in waiting:
             self.submit(kind, parameters)
+
+    def _healthy(self, health):
+        self.health = health
 
     def _submitted(self, job):
         self.own.add(job["id"])

@@ -78,6 +78,7 @@ class SkyWorldCollection(bpy.types.PropertyGroup):
     folder: StringProperty(
         name="World Folder", description="Folder of the world in this collection", subtype="DIR_PATH"
     )
+    models: StringProperty(name="Models", description="What made the world")
 
 
 class SkyWorldObject(bpy.types.PropertyGroup):

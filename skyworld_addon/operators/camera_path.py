@@ -36,15 +36,16 @@ class PathOperator:
         return {"FINISHED"}
 
     def eye(self, context):
-        """(where the world was seen from, half the walking room, distance of what stands ahead)."""
+        """(where the world was seen from [3], half the walking room, what stands ahead [3])."""
         collection = world.of(context)
         if collection:
             try:
                 opened = world.open_world(collection.skyworld.folder)
-                return opened.eye, opened.cube / 2, opened.focus
+                return opened.eye, opened.cube / 2, opened.ahead
             except UserError as error:
                 self.report({"WARNING"}, f"{error} The path stands at the 3D cursor.")
-        return tuple(context.scene.cursor.location), 1.0, 6.0
+        x, y, z = context.scene.cursor.location
+        return (x, y, z), 1.0, (x, y + 6.0, z)
 
 
 class AddFlythrough(PathOperator, bpy.types.Operator):
@@ -69,15 +70,14 @@ class AddFlythrough(PathOperator, bpy.types.Operator):
 
     @reports_errors
     def execute(self, context):
-        eye, half, focus = self.eye(context)
+        eye, half, ahead = self.eye(context)
         camera = world.add_flythrough(
             context,
             self.collection(context),
             eye,
             half * self.reach,
-            focus,
+            ahead if self.look_at_target else None,
             frames=self.frames,
-            target=self.look_at_target,
             fov=self.fov,
         )
         return self.finish(context, camera)
@@ -116,8 +116,8 @@ class AddOrbit(PathOperator, bpy.types.Operator):
 
     @reports_errors
     def execute(self, context):
-        eye, half, focus = self.eye(context)
-        centre, radius, target = eye, 0.9 * half, (eye[0], eye[1] + focus, eye[2])
+        eye, half, ahead = self.eye(context)
+        centre, radius, target = eye, 0.9 * half, ahead
         if self.around == "CURSOR":
             centre = target = tuple(context.scene.cursor.location)
             radius = 3.0

@@ -157,6 +157,8 @@ class WorldPanel(Sidebar, bpy.types.Panel):
             row.operator(
                 "wm.path_open", text="", icon="FILE_FOLDER", emboss=False
             ).filepath = collection.skyworld.folder
+            if collection.skyworld.models:
+                wrapped(layout, context, f"Made by {collection.skyworld.models}")
         if obj:
             count = len(obj.data.attributes["position"].data)
             layout.label(

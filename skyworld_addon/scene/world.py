@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
+import numpy as np
 
 from ..errors import UserError
 from . import curves, splats
@@ -16,14 +17,17 @@ ENGINE = "SKYWORLD"
 
 @dataclass
 class World:
-    """What the scene needs of a world.json. eye: [3] metres, where it was seen from; cube: edge of the walking room."""
+    """What the scene needs of a world.json, in metres.
+
+    eye: [3] where it was seen from; cube: edge of the walking room; ahead: [3] what the photograph looks at.
+    """
 
     root: Path
     name: str
     splats: Path
     eye: tuple
     cube: float
-    focus: float
+    ahead: tuple
     models: str
 
 
@@ -39,16 +43,19 @@ def open_world(folder):
         document = json.loads(file.read_text(encoding="utf-8"))
         version, panorama = int(document["format"]), document.get("panorama") or {}
         artifacts = document.get("artifacts") or {}
+        eye = np.array(panorama.get("position", (0, 0, 1.6)), float)
+        pose = ((document.get("photograph") or {}).get("camera") or {}).get("camera_to_world")
+        forward = np.array(pose)[:3, 2] if pose else np.array((0.0, 1.0, 0.0))
         world = World(
             root=root,
             name=str(document.get("name") or root.name),
             splats=root / artifacts.get("splats", "splats.ply"),
-            eye=tuple(float(v) for v in panorama.get("position", (0, 0, 1.6))),
+            eye=tuple(eye),
             cube=float(document.get("cube", 2.0)),
-            focus=float(document.get("focus_distance", 6.0)),
+            ahead=tuple(eye + forward * float(document.get("focus_distance", 6.0))),
             models=", ".join(str(model.get("name", "?")) for model in document.get("models") or ()),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise UserError("is damaged", file=file, hint="Generate the world again into the same folder") from error
     if version > FORMAT:
         raise UserError(f"is of format {version}, newer than this add-on", file=file, hint="Update SkyWorld")
@@ -61,10 +68,10 @@ def add(context, world, cloud, *, frames=120, set_up_scene=True):
     """The collection of `world`, with its splats `cloud`, an editable fly-through and, if asked, the scene set up."""
     scene = context.scene
     collection = bpy.data.collections.new(world.name)
-    collection.skyworld.folder = str(world.root)
+    collection.skyworld.folder, collection.skyworld.models = str(world.root), world.models
     scene.collection.children.link(collection)
     obj = splats.add(world.name, cloud, collection)
-    camera = add_flythrough(context, collection, world.eye, world.cube / 2, world.focus, frames=frames)
+    camera = add_flythrough(context, collection, world.eye, world.cube / 2, world.ahead, frames=frames)
     if set_up_scene:
         scene.camera = camera
         scene.render.engine = ENGINE
@@ -72,13 +79,11 @@ def add(context, world, cloud, *, frames=120, set_up_scene=True):
     return obj
 
 
-def add_flythrough(context, collection, eye, reach, focus, *, frames=120, target=True, fov=FOV):
-    """A curve through the walking room, its target ahead, its camera; the scene's frame range covers it."""
+def add_flythrough(context, collection, eye, reach, target, *, frames=120, fov=FOV):
+    """A curve through the walking room, a camera on it that looks at `target` [3], or along it if that is None."""
     scene = context.scene
     path = curves.add_path("Fly-through Path", curves.flythrough_points(eye, reach), collection)
-    aim = None
-    if target:
-        aim = curves.add_target("Fly-through Target", (eye[0], eye[1] + max(focus, 2 * reach), eye[2]), collection)
+    aim = curves.add_target("Fly-through Target", target, collection) if target else None
     span = (scene.frame_start, scene.frame_start + frames - 1)
     camera = curves.add_camera("Fly-through Camera", path, span, collection, target=aim, ease=True, fov=fov)
     scene.frame_end = span[1]

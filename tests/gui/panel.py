@@ -1,4 +1,4 @@
-"""Run inside Blender's window: the panel before, during and after a job, against a fake backend; the world in the viewport.
+"""Run inside Blender's window: the panel before, during and after a job of a fake backend, and its world.
 
 BG_PASS_REPOSITORY is the repository, visible inside under the same path.
 """
