@@ -32,3 +32,7 @@ def test_the_panel_leads_from_a_photograph_to_a_world_in_the_scene(tmp_path):
     in_window("panel.py", tmp_path / "pictures" / "panel.png")
     for state in ("first", "ready", "running", "cancelling", "failed", "done", "lost"):
         assert (tmp_path / "pictures" / f"panel-{state}.png").stat().st_size > 5_000
+
+
+def test_render_shot_writes_frames_and_film_while_the_window_lives(tmp_path):
+    in_window("shot.py", tmp_path / "pictures" / "shot.png")
