@@ -27,28 +27,24 @@ class BuiltinDistance:
             small_sky = segment_sky(small)
         else:
             small_sky = cv2.resize(sky.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
-            small_sky = small_sky if small_sky.any() else None
-        if small_sky is None:
+            small_sky = cv2.morphologyEx(small_sky.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3))) > 0  # no cracks
+        if small_sky is None or not small_sky.any():
             distance = upsample(room(small, eye_height), small, panorama)
             return DistanceEstimate(distance, np.zeros((height, width), bool))
-        ground = segment_ground(small, small_sky)
-        distance = popup(small, small_sky, ground, eye_height)
-        shell = min(SKY_FACTOR * distance[~small_sky].max(), SKY_LIMIT * eye_height)
-        distance = np.where(small_sky, np.float32(shell), distance)
-        large = upsample(distance, small, panorama)
-        large_sky = large >= shell if sky is None else sky
-        return DistanceEstimate(_with_sky(large, large_sky, np.float32(shell)), large_sky)
+        distance = popup(small, small_sky, segment_ground(small, small_sky), eye_height)
+        shell = np.float32(min(SKY_FACTOR * distance[~small_sky].max(), SKY_LIMIT * eye_height))
+        large = upsample(np.where(small_sky, shell, distance), small, panorama)
+        if sky is None:
+            return DistanceEstimate(large, large >= shell)
+        near_sky = cv2.dilate(small_sky.astype(np.uint8), np.ones((3, 3)))
+        large_sky = sky & (cv2.resize(near_sky, (width, height), interpolation=cv2.INTER_NEAREST) > 0)
+        return DistanceEstimate(_with_sky(large, large_sky, shell), large_sky)
 
 
 def _with_sky(distance: np.ndarray, sky: np.ndarray, shell: np.float32) -> np.ndarray:
-    """Puts the sky on its shell, and gives what is not sky, but took its distance from it, that of the rows below."""
-    lost = (distance >= shell) & ~sky
-    filled = distance.copy()
-    for _ in range(8):
-        if not lost.any():
-            break
-        below = np.roll(filled, -1, 0)
-        filled = np.where(lost, below, filled)
-        lost &= filled >= shell
-    filled[lost] = distance[~sky].max() if not lost.all() and (~sky & ~lost).any() else shell
-    return np.where(sky, shell, filled).astype(np.float32)
+    """Puts the sky on its shell; what is not sky, but took the shell, takes the distance of what is next below it."""
+    filled = np.where(sky, shell, distance)
+    for row in range(len(filled) - 2, -1, -1):
+        lost = (filled[row] >= shell) & ~sky[row]
+        filled[row, lost] = filled[row + 1, lost]
+    return filled.astype(np.float32)

@@ -111,9 +111,20 @@ def _patches(picture: np.ndarray, zone: np.ndarray, unlike: float = 6.0, longest
         1 / np.tan(np.maximum(row / height - 0.5, 0.002) * np.pi) for row in (np.minimum(top + tall, height - 1), top)
     )
     long = farthest - nearest > longest * nearest * wide * 2 * np.pi / width
-    stands = long & (area > 60) & (area > 0.6 * wide * tall) & (tall > 0.3 * wide)
+    near_horizon = top < height * (0.5 + 12 / 180)
+    stands = long & near_horizon & (area > 60) & (tall > 0.3 * wide)
     stands[0] = False
+    for part in np.nonzero(stands)[0]:
+        stands[part] = _solidity(parts == part) > 0.9  # paths and flower beds are ragged
     return stands[parts]
+
+
+def _solidity(mask: np.ndarray) -> float:
+    """Share of its convex hull that a mask fills."""
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    hull = np.zeros(mask.shape, np.uint8)
+    cv2.fillConvexPoly(hull, cv2.convexHull(np.concatenate(contours)), 1)
+    return mask.sum() / hull.sum()
 
 
 def _islands(ground: np.ndarray, largest: int = 300) -> np.ndarray:
