@@ -16,10 +16,11 @@ from numba import njit
 from skyworld.camera import directions
 from skyworld.lift.points import Layer
 
-# A step in distance of this ratio between neighbours is an edge.
-EDGE = 1.08
-# A hidden surface lies at least this much behind what hides it.
-BEHIND = 1.04
+# A step in distance of this ratio between neighbours may be an edge; it is one if the far side, continued,
+# lies behind the near one by the second ratio. A surface seen at a grazing angle continues into itself.
+EDGE = 1.02
+BEHIND = 1.015
+LEVEL = 3.0
 # Half width of the window in which the plane of the far side is fitted, px.
 _WINDOW = 4
 
@@ -42,10 +43,21 @@ def hidden_layer(layer: Layer, reach: float, eye_height: float) -> Layer:
     sky = mask & layer.sky[rows, columns]
     filled = np.where(mask, _continued(rays, planes[at], distance[rows, columns], np.float32(eye_height)), distance)
     filled = np.where(sky, distance.max(), filled)
-    inverse = _smoothed(1 / filled, mask & ~sky, ~sky, 3)
-    filled = np.where(mask & ~sky, np.maximum(1 / inverse, distance * BEHIND), filled).astype(np.float32)
+    inverse = _smoothed(1 / filled, mask & ~sky, 3)
+    ground = np.where(rays[..., 2] < -1e-3, -eye_height / np.minimum(rays[..., 2], -1e-3), np.inf)
+    filled = np.where(mask & ~sky, np.minimum(1 / inverse, ground), filled).astype(np.float32)
+    mask &= filled > distance
+    filled = np.where(mask, filled, distance)
     picture = _mirrored(layer.picture, layer.distance, filled, mask, rows, columns)
     return Layer(picture, filled, mask, np.where(mask, sky, layer.sky))
+
+
+def compile_kernels() -> None:
+    """Compiles what numba compiles here into its cache, so that no artist waits for it."""
+    distance = np.full((32, 64), 4, np.float32)
+    distance[12:20, 20:30] = 1
+    everywhere = np.ones(distance.shape, bool)
+    hidden_layer(Layer(np.zeros((32, 64, 3), np.float32), distance, everywhere, ~everywhere), 1.0, 1.6)
 
 
 @njit(cache=True)
@@ -136,12 +148,20 @@ def _continued(rays, planes, far, eye):
 
 @njit(cache=True)
 def _spread(distance, sky, rays, sources, planes, eye):
-    """Which edge continues its far side under each pixel: the nearest that reaches it; -1 for none. int32 [H, W]."""
+    """Which edge continues its far side under each pixel: the nearest that reaches it; -1 for none. int32 [H, W].
+
+    Nearest counts a step up or down as LEVEL steps aside: walls, hills and skylines go on at their own height.
+    """
     height, width = distance.shape
     owner = np.full((height, width), -1, np.int32)
     gone = np.full((height, width), np.float32(1e9))
+    travelled = np.zeros((height, width), np.float32)
     for index in range(sources.shape[0]):
         row, column = int(sources[index, 2]), int(sources[index, 3])
+        far_row, far_column = int(sources[index, 0]), int(sources[index, 1])
+        behind = _depth_behind(rays[row, column], planes[index], distance[far_row, far_column], eye)
+        if not sky[far_row, far_column] and behind < BEHIND * distance[row, column]:
+            continue
         if gone[row, column] > 0 or sources[index, 4] > sources[owner[row, column], 4]:
             gone[row, column], owner[row, column] = 0, index
     for sweep in range(6):
@@ -159,8 +179,10 @@ def _spread(distance, sky, rays, sources, planes, eye):
                         index = owner[other, (column + dj) % width]
                         if index < 0:
                             continue
-                        length = gone[other, (column + dj) % width] + math.sqrt(di * di + (dj * stretch) ** 2)
-                        if length >= gone[row, column] or length > sources[index, 4]:
+                        aside = (dj * stretch) ** 2
+                        cost = gone[other, (column + dj) % width] + math.sqrt((LEVEL * di) ** 2 + aside)
+                        length = travelled[other, (column + dj) % width] + math.sqrt(di * di + aside)
+                        if cost >= gone[row, column] or length > sources[index, 4]:
                             continue
                         far_row, far_column = int(sources[index, 0]), int(sources[index, 1])
                         behind = _depth_behind(rays[row, column], planes[index], distance[far_row, far_column], eye)
@@ -168,14 +190,14 @@ def _spread(distance, sky, rays, sources, planes, eye):
                             continue
                         if sky[row, column]:
                             continue
-                        gone[row, column], owner[row, column] = length, index
+                        gone[row, column], travelled[row, column], owner[row, column] = cost, length, index
                         changed = True
         if not changed:
             break
     return owner
 
 
-def _smoothed(values: np.ndarray, inside: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:
+def _smoothed(values: np.ndarray, inside: np.ndarray, sigma: float) -> np.ndarray:
     """values [H, W] averaged over `inside` with the Gaussian of `sigma` px, within `inside` alone; wraps around."""
     pad = int(4 * sigma)
     weight = np.pad(inside.astype(np.float32), ((0, 0), (pad, pad)), mode="wrap")

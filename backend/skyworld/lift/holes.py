@@ -7,16 +7,16 @@ import cv2
 import numpy as np
 import torch
 
-from skyworld.camera import pixels
+from skyworld.camera import Camera, pixels
 from skyworld.lift.init import gaussians_of_view
-from skyworld.lift.points import FACES, DepthView, Layer, face_camera
+from skyworld.lift.points import FACES, DepthView, Layer, face_camera, face_views
 from skyworld.progress import Progress
 from skyworld.splats import Gaussians, rasterize
 
 # A pixel that shows less than this of anything is a hole.
 OPEN = 0.5
 # Pixels of a face of the cube around each position: coarse, for what is put there is seen at an angle or not at all.
-_SIZE = 160
+_SIZE = 128
 
 
 def cube_positions(centre: np.ndarray, cube: float) -> np.ndarray:
@@ -34,8 +34,7 @@ def close_holes(gaussians: Gaussians, layer: Layer, centre: np.ndarray, cube: fl
     """
     positions = cube_positions(centre, cube)
     for index, position in enumerate(positions):
-        found = []
-        for yaw, pitch in FACES:
+        for face, (yaw, pitch) in enumerate(FACES):
             camera = face_camera(position, yaw, pitch, _SIZE)
             with torch.no_grad():
                 render = rasterize(gaussians, [camera])
@@ -44,39 +43,49 @@ def close_holes(gaussians: Gaussians, layer: Layer, centre: np.ndarray, cube: fl
             if hole.any() and not hole.all():
                 colour = render.colour[0].cpu().numpy() / np.maximum(alpha, 1e-6)[..., None]
                 view = _closed(camera, colour, render.depth[0].cpu().numpy(), hole)
-                found.append(_behind(gaussians_of_view(view), layer, centre))
-        gaussians = Gaussians.concatenate([gaussians, *(part.to(gaussians.device) for part in found)])
-        yield Progress(0.85 + 0.15 * (index + 1) / len(positions), "looking around for holes")
+                found = _behind(gaussians_of_view(view), layer, centre)
+                gaussians = Gaussians.concatenate([gaussians, found.to(gaussians.device)])
+            yield Progress((index + (face + 1) / len(FACES)) / len(positions), "looking around for holes")
     return gaussians
 
 
-def _closed(camera, colour: np.ndarray, depth: np.ndarray, hole: np.ndarray) -> DepthView:
+def _closed(camera: Camera, colour: np.ndarray, depth: np.ndarray, hole: np.ndarray) -> DepthView:
     """The view with its holes filled from the far side of their rims; its mask is the holes, a pixel wider."""
-    known = (~hole).astype(np.uint8)
-    inverse = np.where(hole, 1e9, 1 / np.maximum(depth, 1e-3)).astype(np.float32)
-    # The farthest surface within a few pixels of the rim, and its colour.
-    kernel = np.ones((7, 7), np.uint8)
-    farthest = cv2.erode(inverse, kernel)
-    back = ~hole & (inverse <= farthest * 1.15)
+    inverse = np.where(hole, np.inf, 1 / np.maximum(depth, 1e-3)).astype(np.float32)
+    farthest = cv2.erode(inverse, np.ones((7, 7), np.uint8))
+    rim = ~hole & (inverse / 1.15 <= farthest)
+    rows, columns = _nearest(rim)
+    filled = np.where(hole, inverse[rows, columns], inverse)
+    soft = cv2.GaussianBlur(colour[rows, columns], (0, 0), 1.5)
+    picture = np.clip(np.where(hole[..., None], soft, colour), 0, 1).astype(np.float32)
+    wider = cv2.dilate(hole.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return DepthView(camera, picture, 1 / filled, wider & (hole | rim), np.zeros_like(hole))
+
+
+def _nearest(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column [h, w] of the known pixel that is nearest to each pixel."""
     _, labels = cv2.distanceTransformWithLabels(
-        (~back).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
     places = np.zeros((labels.max() + 1, 2), np.int64)
-    rows, columns = np.nonzero(back)
-    places[labels[rows, columns]] = np.stack([rows, columns], -1)
-    source = places[labels]
-    filled = np.where(hole, inverse[source[..., 0], source[..., 1]], inverse)
-    picture = np.where(hole[..., None], colour[source[..., 0], source[..., 1]], colour)
-    soft = cv2.GaussianBlur(picture, (0, 0), 1.5)
-    picture = np.where(hole[..., None], soft, picture).astype(np.float32)
-    wide = cv2.dilate(hole.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    return DepthView(
-        camera,
-        np.clip(picture, 0, 1),
-        1 / filled,
-        wide & (hole | (filled <= farthest * 1.15)),
-        np.zeros_like(hole) & (known > 0),
-    )
+    places[labels[known]] = np.argwhere(known)
+    return places[labels, 0], places[labels, 1]
+
+
+def shell(layer: Layer, centre: np.ndarray, reach: float) -> Gaussians:
+    """A blurred panorama behind everything: through a crack that is left one sees about the right colour.
+
+    Lies beyond the farthest surface and beyond `reach` metres, where a camera may stand, even outside of a room.
+    """
+    width = 256
+    picture = cv2.resize(layer.picture, (width, width // 2), interpolation=cv2.INTER_AREA)
+    around = np.pad(picture, ((0, 0), (32, 32), (0, 0)), mode="wrap")
+    picture = cv2.GaussianBlur(around, (0, 0), 4)[:, 32:-32]
+    distance = np.full(picture.shape[:2], 1.2 * float(layer.distance.max()) + 2 * reach, np.float32)
+    everywhere = np.ones(distance.shape, bool)
+    far = Layer(picture, distance, everywhere, everywhere)
+    views = face_views(far, centre, width // 4)
+    return Gaussians.concatenate([gaussians_of_view(view, 8, even=0.08, sigma=1.0) for view in views])
 
 
 def _behind(gaussians: Gaussians, layer: Layer, centre: np.ndarray) -> Gaussians:

@@ -15,8 +15,8 @@ from skyworld.lift.points import DepthView
 from skyworld.splats.gaussians import Gaussians, quaternion
 from skyworld.splats.spherical_harmonics import C0
 
-# Standard deviation of a Gaussian in its own pixels; 0.65 as WorldGen has it leaves 4 % of the light through.
-SIGMA = 0.7
+# Standard deviation of a Gaussian in its own pixels. Wider blurs, narrower lets light through.
+SIGMA = 0.65
 OPACITY = 0.95
 # Surfaces are thin: this share of the patch's width.
 THICKNESS = 0.05

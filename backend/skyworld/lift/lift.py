@@ -16,7 +16,7 @@ import torch
 
 from skyworld.camera import Camera, resample_view, turned
 from skyworld.lift.disocclusion import hidden_layer
-from skyworld.lift.holes import close_holes
+from skyworld.lift.holes import close_holes, shell
 from skyworld.lift.init import gaussians_of_view
 from skyworld.lift.points import FACES, MARGIN, Layer, depth_view, face_camera
 from skyworld.models.roles import Photograph
@@ -44,11 +44,13 @@ class Quality:
 
 QUALITIES = {
     "draft": Quality(1024, 512, 512, 384, (24, 200)),
-    "standard": Quality(2048, 1024, 900, 512, (70, 600)),
-    "high": Quality(4096, 2048, 1800, 1024, (160, 2000)),
+    "standard": Quality(2048, 1024, 768, 512, (48, 600)),
+    "high": Quality(4096, 2048, 1536, 1024, (150, 2000)),
 }
 # How often what stands behind things is taken away in turn.
 LAYERS = 2
+# Learning rates of the optimisation.
+RATES = {"sh": 0.1, "logit_opacities": 0.1, "log_scales": 0.02}
 # Blocks of pixels that one Gaussian may stand for in even regions.
 LARGEST = 8
 
@@ -75,17 +77,26 @@ def lift(
     position = np.array([0.0, 0.0, eye_height])
     sky = np.zeros(distance.shape, bool) if sky is None else sky
     whole = Layer(panorama, distance.astype(np.float32), np.ones(distance.shape, bool), sky)
-    yield Progress(0.0, "lifting the panorama")
-    visible = yield from _visible(_within(whole, level.panorama), photograph, position, level)
-    yield Progress(0.22, "continuing what stands behind things")
-    hidden = yield from _hidden(_within(whole, level.hidden), position, np.sqrt(3) / 2 * cube, eye_height)
-    visible = yield from _optimised(
-        visible.to(where), _targets(panorama, photograph, position, level), level, seed, scratch
-    )
-    gaussians = Gaussians.concatenate([visible.to("cpu"), *hidden])
-    gaussians = yield from close_holes(gaussians.to(where), whole, position, cube)
+    reach = np.sqrt(3) / 2 * cube
+    visible = yield from _share(0.0, 0.2, _visible(_within(whole, level.panorama), photograph, position, level))
+    hidden = yield from _share(0.2, 0.3, _hidden(_within(whole, level.hidden), position, reach, eye_height))
+    targets = _targets(panorama, photograph, position, level)
+    visible = yield from _share(0.3, 0.85, _optimised(visible.to(where), targets, level, seed))
+    gaussians = Gaussians.concatenate([visible, *(part.to(where) for part in hidden)])
+    gaussians = yield from _share(0.85, 1.0, close_holes(gaussians, whole, position, cube))
+    gaussians = Gaussians.concatenate([gaussians.to("cpu"), shell(whole, position, reach)])
     yield Progress(1.0, f"{len(gaussians):,} Gaussians")
-    return replace(gaussians.to("cpu"), extra={})
+    return replace(gaussians, extra={})
+
+
+def _share(start: float, end: float, reports: Iterator[Progress]) -> Iterator[Progress]:
+    """Passes reports on as a part of the whole; returns what they return."""
+    while True:
+        try:
+            report = next(reports)
+        except StopIteration as finished:
+            return finished.value
+        yield replace(report, fraction=start + (end - start) * report.fraction)
 
 
 def _within(layer: Layer, width: int) -> Layer:
@@ -110,14 +121,14 @@ def _visible(layer: Layer, photograph: Photograph | None, position: np.ndarray, 
         view = depth_view(layer, camera)
         picture = cv2.resize(photograph.picture, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
         parts.append(gaussians_of_view(replace(view, picture=picture), LARGEST))
-        yield Progress(0.05, f"{len(parts[0]):,} Gaussians from the photograph")
+        yield Progress(0.2, f"{len(parts[0]):,} Gaussians from the photograph")
     size = round(layer.distance.shape[1] / np.pi)
     for index, (yaw, pitch) in enumerate(FACES):
         view = depth_view(layer, face_camera(position, yaw, pitch, size, MARGIN), MARGIN)
         if photograph is not None:
             view = replace(view, mask=view.mask & ~_inside(view.camera.rays(), photograph.camera))
         parts.append(gaussians_of_view(view, LARGEST))
-        yield Progress(0.05 + 0.15 * (index + 1) / len(FACES), f"{sum(map(len, parts)):,} Gaussians")
+        yield Progress(0.2 + 0.8 * (index + 1) / len(FACES), f"{sum(map(len, parts)):,} Gaussians")
     return Gaussians.concatenate(parts)
 
 
@@ -139,8 +150,8 @@ def _hidden(layer: Layer, position: np.ndarray, reach: float, eye_height: float)
             view = depth_view(behind, face_camera(position, yaw, pitch, size, MARGIN), MARGIN)
             if view.mask.any():
                 parts.append(gaussians_of_view(view, LARGEST))
+            yield Progress(index / LAYERS, f"{sum(map(len, parts)):,} Gaussians behind things")
         layer = replace(behind, mask=np.ones_like(behind.mask))
-        yield Progress(0.22 + 0.08 * (index + 1) / LAYERS, f"{sum(map(len, parts)):,} Gaussians behind things")
     return parts
 
 
@@ -159,25 +170,20 @@ def _targets(panorama: np.ndarray, photograph: Photograph | None, position: np.n
     if photograph is not None:
         camera = photograph.camera.resized(level.picture)
         picture = cv2.resize(photograph.picture, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
-        views.append(View(camera, torch.from_numpy(picture), share=6.0))
+        views.append(View(camera, torch.from_numpy(picture), share=4.0))
     return [view for view in views if view.weight is None or view.weight.mean() > 0.05]
 
 
-def _optimised(gaussians: Gaussians, views: list[View], level: Quality, seed: int, scratch: Path) -> Iterator[Progress]:
-    steps = level.steps[gaussians.device.type == "cuda"]
-    views = [
+def _optimised(gaussians: Gaussians, views: list[View], level: Quality, seed: int) -> Iterator[Progress]:
+    """The same Gaussians in better colours, opacities and sizes; their places stay."""
+    device = gaussians.device
+    there = [
         replace(
             view,
-            picture=view.picture.to(gaussians.device),
-            weight=None if view.weight is None else view.weight.to(gaussians.device),
+            picture=view.picture.to(device),
+            weight=None if view.weight is None else view.weight.to(device),
         )
         for view in views
     ]
-    rates = {"sh": 0.03, "logit_opacities": 0.05, "log_scales": 0.01}
-    fitting = fit(gaussians, views, Schedule(steps, rates, seed=seed))
-    while True:
-        try:
-            report = next(fitting)
-        except StopIteration as end:
-            return end.value
-        yield replace(report, fraction=0.3 + 0.55 * report.fraction)
+    schedule = Schedule(level.steps[device.type == "cuda"], RATES, seed=seed)
+    return (yield from fit(gaussians, there, schedule))
