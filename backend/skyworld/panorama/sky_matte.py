@@ -101,7 +101,11 @@ def _grab_cut(small, region, off, tolerance, edges, down) -> np.ndarray:
     if background.sum() > 8 and foreground.sum() > 8:
         cv2.setRNGSeed(1)
         models = np.zeros((1, 65)), np.zeros((1, 65))
-        cv2.grabCut((small * 255).astype(np.uint8), mark, None, *models, 4, cv2.GC_INIT_WITH_MASK)
+        # A whisper of noise: on pixels of exactly one colour OpenCV's maximum flow does not end.
+        grain = np.random.default_rng(1).integers(-1, 2, small.shape)
+        cv2.grabCut(
+            np.clip(small * 255 + grain, 0, 255).astype(np.uint8), mark, None, *models, 4, cv2.GC_INIT_WITH_MASK
+        )
     sky = cv2.morphologyEx(np.isin(mark, (1, 3)).astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2)))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(sky)
     return np.where(stats[labels, cv2.CC_STAT_AREA] < 12, 0, sky).astype(np.uint8)

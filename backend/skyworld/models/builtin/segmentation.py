@@ -7,6 +7,9 @@ above the horizon in radians.
 import cv2
 import numpy as np
 
+BROAD = 24
+STEEP = 0.2  # isotropy below which a texture is first taken for one that stands
+
 
 def elevations(height: int) -> np.ndarray:
     """[H] elevation of every row of an equirectangular picture."""
@@ -26,12 +29,30 @@ def lab_of(picture: np.ndarray) -> np.ndarray:
 def grabcut(picture: np.ndarray, seeds: np.ndarray, iterations: int) -> np.ndarray:
     """Rother et al., GrabCut (2004), cyclic; seeds: uint8 [H, W] of cv2.GC_* -> bool [H, W] foreground."""
     margin = picture.shape[1] // 8
-    eight_bit = wrapped((picture * 255).astype(np.uint8), margin)
+    # A whisper of noise: on pixels of exactly one colour OpenCV's maximum flow does not end.
+    grain = np.random.default_rng(3).integers(-1, 2, picture.shape)
+    eight_bit = wrapped(np.clip(picture * 255 + grain, 0, 255).astype(np.uint8), margin)
     mask = wrapped(seeds, margin).copy()
     cv2.setRNGSeed(3)
     cv2.grabCut(eight_bit, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), iterations, cv2.GC_INIT_WITH_MASK)
     mask = mask[:, margin:-margin]
     return (mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)
+
+
+def isotropy(picture: np.ndarray, reach: int = 7) -> np.ndarray:
+    """[H, W] how much a texture lies on the ground: below 0.5 it is too steep for it.
+
+    On a plane seen at elevation -e an isotropic texture is foreshortened: its vertical gradients outweigh the
+    horizontal ones by 1 / sin^2 e; on what stands upright they do not.
+    """
+    elevation = elevations(picture.shape[0])
+    grey = np.log(cv2.cvtColor(wrapped(picture, 32), cv2.COLOR_RGB2GRAY) + 0.05)
+    across = cv2.Sobel(grey, cv2.CV_32F, 1, 0) / np.maximum(np.cos(elevation), 0.1)[:, None]
+    down = cv2.Sobel(grey, cv2.CV_32F, 0, 1)
+    window = (2 * reach + 1, reach | 1)
+    ratio = np.log((cv2.boxFilter(down**2, -1, window) + 1e-4) / (cv2.boxFilter(across**2, -1, window) + 1e-4))
+    foreshortening = 0.9 * np.log(np.sin(np.clip(-elevation, np.radians(3), None)))[:, None]
+    return np.clip((ratio[:, 32:-32] + foreshortening - 0.1) / 2 + 0.5, 0, 1)
 
 
 def segment_sky(picture: np.ndarray) -> np.ndarray | None:
@@ -86,6 +107,9 @@ def segment_ground(picture: np.ndarray, sky: np.ndarray) -> np.ndarray:
     seeds[(degrees > -0.5) | tall] = cv2.GC_BGD
     below_tall = tall[: height // 2].any(0)
     seeds[(degrees > -8) & (degrees < -0.5) & below_tall] = cv2.GC_PR_BGD
+    steep = (isotropy(picture) < STEEP) & (degrees < -2) & (degrees > -30)
+    broad = np.ones((max(1, height // BROAD), max(1, height // BROAD)))  # the edge of a shadow is steep too, but thin
+    seeds[cv2.morphologyEx(steep.astype(np.uint8), cv2.MORPH_OPEN, broad) > 0] = cv2.GC_PR_BGD
     ground = grabcut(picture, seeds, 4) & (degrees < 0)
     ground |= degrees < -35
     ground = cv2.morphologyEx(ground.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3)))
