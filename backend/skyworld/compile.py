@@ -5,7 +5,12 @@ import json
 import time
 
 # Each has a function `compile_kernels` that runs its kernels once on tiny inputs.
-PARTS = ("skyworld.splats.rasterize", "skyworld.models.builtin.panorama", "skyworld.models.builtin.distance")
+PARTS = (
+    "skyworld.splats.rasterize",
+    "skyworld.models.builtin.panorama",
+    "skyworld.models.builtin.distance",
+    "skyworld.lift.disocclusion",
+)
 
 
 def main() -> None:

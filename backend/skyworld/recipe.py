@@ -148,7 +148,8 @@ def panorama_stage(world: World, parameters: WorldParameters, inpainter: Inpaint
 
 def distance_stage(world: World, parameters: WorldParameters, estimator: DistanceEstimator) -> Iterator[Progress]:
     """Metric distance along the ray, or the artist's own."""
-    from skyworld.lift.distance import read_distance, write_distance
+    from skyworld.lift.distance import read_distance
+    from skyworld.world.exr import write_exr
 
     def make(scratch: Path) -> Iterator[Progress]:
         picture = _read_picture(world.path("panorama.png"))
@@ -162,7 +163,7 @@ def distance_stage(world: World, parameters: WorldParameters, estimator: Distanc
             estimate = estimator.estimate(picture, eye_height=parameters.eye_height, sky=sky)
             distance, sky = estimate.distance, estimate.sky
         with atomic_write(world.path("distance.exr")) as temporary:
-            write_distance(temporary, distance)
+            write_exr(temporary, distance)
         _write_picture(world.path("sky.png"), sky.astype(np.float32))
         preview = scratch / "preview.jpg"
         _distance_preview(distance, preview)
@@ -183,7 +184,7 @@ def lift_stage(world: World, parameters: WorldParameters) -> Iterator[Progress]:
     """Points, Gaussians, what lies behind things, a short optimisation."""
     from skyworld.lift.distance import read_distance
     from skyworld.lift.lift import lift
-    from skyworld.lift.point_cloud import write_points
+    from skyworld.lift.points import write_points
     from skyworld.splats.formats.ply import write_ply
 
     def make(scratch: Path) -> Iterator[Progress]:

@@ -1,4 +1,4 @@
-"""An artist's own distance map, and the world's distance.exr."""
+"""Distance maps on disk: the world's own, and an artist's."""
 
 from pathlib import Path
 
@@ -33,12 +33,6 @@ def read_distance(path: Path, width: int, height: int) -> np.ndarray:
         problem = f"{bad.sum()} of {bad.size} distances are not finite and positive"
         raise UserError(problem, file=path, hint="Give the sky a large finite distance, and every pixel a positive one")
     return cv2.resize(distance, (width, height), interpolation=cv2.INTER_NEAREST)
-
-
-def write_distance(path: Path, distance: np.ndarray) -> None:
-    """Writes [H, W] metres as a float32 EXR with the single channel "V"."""
-    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
-    OpenEXR.File(header, {"V": np.ascontiguousarray(distance, np.float32)}).write(str(path))
 
 
 def _read_exr(path: Path) -> np.ndarray:

@@ -15,11 +15,11 @@ from skyworld.progress import Progress
 def render(parameters: RenderParameters) -> Iterator[Progress]:
     """Writes frame_0001.png ..., with `depth` depth_0001.exr ... (camera z, metres), and the film if wanted."""
     from skyworld.camera.formats import nerfstudio
-    from skyworld.lift.distance import write_distance
     from skyworld.splats import rasterize
     from skyworld.splats.device import pick_device
     from skyworld.splats.formats.ply import read_ply
     from skyworld.world import World, atomic_write
+    from skyworld.world.exr import write_exr
 
     world = World.open(parameters.world)
     path = nerfstudio.read(parameters.path)
@@ -41,7 +41,7 @@ def render(parameters: RenderParameters) -> Iterator[Progress]:
                 Image.fromarray(picture).save(temporary, "PNG", compress_level=1)
             if parameters.depth:
                 with atomic_write(folder / f"depth_{index:04d}.exr") as temporary:
-                    write_distance(temporary, view.depth[0].cpu().numpy())
+                    write_exr(temporary, view.depth[0].cpu().numpy())
             if film:
                 film.send(picture)
             yield Progress(index / len(path.cameras), f"frame {index} of {len(path.cameras)}", preview=frame)

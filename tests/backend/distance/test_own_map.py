@@ -6,7 +6,8 @@ import OpenEXR
 import pytest
 
 from skyworld.errors import UserError
-from skyworld.lift.distance import read_distance, write_distance
+from skyworld.lift.distance import read_distance
+from skyworld.world.exr import write_exr
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def ramp():
 
 
 def test_what_is_written_is_read_back(tmp_path, ramp):
-    write_distance(tmp_path / "d.exr", ramp)
+    write_exr(tmp_path / "d.exr", ramp)
     np.testing.assert_array_equal(read_distance(tmp_path / "d.exr", 64, 32), ramp)
     assert list(OpenEXR.File(str(tmp_path / "d.exr")).channels()) == ["V"]
 
