@@ -1,8 +1,11 @@
 """The add-on in a real Blender window: scripts that drive it and assert, and leave pictures to be looked at."""
 
+import contextlib
+import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,9 +21,15 @@ def in_window(script, picture):
         pytest.skip("BLENDER_GUI does not name a script that opens a Blender window")
     if not extension or not Path(extension).is_file():
         pytest.skip("SKYWORLD_EXTENSION does not name the extension's zip (`python build.py extension` makes it)")
-    env = {**os.environ, "BG_BINDS": str(REPOSITORY), "BG_PASS_REPOSITORY": str(REPOSITORY), "BG_SIZE": "1600x1200"}
+    env = {
+        **os.environ,
+        "BG_BINDS": str(REPOSITORY),
+        "BG_PASS_REPOSITORY": str(REPOSITORY),
+        "BG_SIZE": "1600x1200",
+        "BG_TIMEOUT": "600",
+    }
     command = ["bash", tool, "shot", extension, str(HERE / script), str(picture)]
-    said = subprocess.run(command, env=env, capture_output=True, text=True, timeout=400)
+    said = subprocess.run(command, env=env, capture_output=True, text=True, timeout=700)
     assert said.returncode == 0, said.stdout[-4000:] + said.stderr[-2000:]
     kept = os.environ.get("SKYWORLD_PICTURES")
     if kept:
@@ -36,3 +45,31 @@ def test_the_panel_leads_from_a_photograph_to_a_world_in_the_scene(tmp_path):
 
 def test_render_shot_writes_frames_and_film_while_the_window_lives(tmp_path):
     in_window("shot.py", tmp_path / "pictures" / "shot.png")
+
+
+def test_a_photograph_becomes_a_world_and_a_frame_with_the_real_backend(tmp_path):
+    with backend_process(tmp_path / "state") as said:
+        shared = REPOSITORY / "build" / "gui"  # the window sees the repository under its own path
+        shutil.rmtree(shared, ignore_errors=True)
+        shared.mkdir(parents=True)
+        os.environ.update(
+            BG_PASS_URL=said["url"],
+            BG_PASS_TOKEN=said["token"],
+            BG_PASS_PHOTO=str(REPOSITORY / "docs" / "sample" / "hill_village.jpg"),
+            BG_PASS_OUTPUT=str(shared / "world"),
+        )
+        log = in_window("photo_to_shot.py", tmp_path / "pictures" / "real.png")
+        assert "longest hold of the main thread" in log
+        assert (shared / "world" / "shots" / "f12.png").stat().st_size > 50_000
+
+
+@contextlib.contextmanager
+def backend_process(state):
+    """The real backend, as a child that ends with the test."""
+    command = [sys.executable, "-m", "skyworld", "serve", "--state", str(state)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.stdin.close()
+        process.wait(20)
