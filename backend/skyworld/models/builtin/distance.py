@@ -10,7 +10,7 @@ from skyworld.models.builtin.silhouettes import upsample
 from skyworld.models.roles import DistanceEstimate, Provenance
 
 WORKING_WIDTH = 1024
-SKY_FACTOR, SKY_LIMIT = 4.0, 1000.0  # sky's shell: times the farthest content, eye heights at most
+SKY_FACTOR, SKY_LIMITS = 4.0, (100.0, 1000.0)  # sky's shell: times the farthest content, eye heights
 
 
 class BuiltinDistance:
@@ -32,7 +32,9 @@ class BuiltinDistance:
             distance = upsample(room(small, eye_height), small, panorama)
             return DistanceEstimate(distance, np.zeros((height, width), bool))
         distance = popup(small, small_sky, segment_ground(small, small_sky), eye_height)
-        shell = np.float32(min(SKY_FACTOR * distance[~small_sky].max(), SKY_LIMIT * eye_height))
+        shell = np.float32(
+            np.clip(SKY_FACTOR * distance[~small_sky].max(initial=0), *(limit * eye_height for limit in SKY_LIMITS))
+        )
         large = upsample(np.where(small_sky, shell, distance), small, panorama)
         if sky is None:
             return DistanceEstimate(large, large >= shell)

@@ -20,19 +20,20 @@ from skyworld.models.builtin.segmentation import elevations, lab_of
 class Costs:
     """What it costs a footprint to claim a superpixel; lengths in eye heights."""
 
-    step: float = 0.54  # to go on by one superpixel
-    colour: float = 7.5  # Lab distance that costs as much as 1
-    near: float = 5.6  # start of a footprint, per e-fold of its distance
-    overhang: float = 0.63  # to hang over ground that is seen farther away, per e-fold
-    overhang_limit: float = 0.46  # e-folds after which hanging costs no more
-    tall: float = 10.0  # to be taller than `highest`, per e-fold
+    step: float = 0.4  # to go on by one superpixel
+    colour: float = 6.5  # Lab distance that costs as much as 1
+    near: float = 6.1  # start of a footprint, per e-fold of its distance
+    overhang: float = 0.76  # to hang over ground that is seen farther away, per e-fold
+    overhang_limit: float = 0.48  # e-folds after which hanging costs no more
+    tall: float = 2.8  # to be taller than `highest`, per e-fold
     highest: float = 7.6
     impossible: float = 14.0  # height of nothing that stands where its foot seems to be
     crown: float = 3.3  # how far a narrow thing reaches beside its foot
-    eaves: float = 4.0  # the same of a wide one
-    narrow: float = 1.2  # width up to which a thing is narrow
+    eaves: float = 3.0  # the same of a wide one
+    cone: float = 0.8  # how far beside its foot a thing reaches, for each length above it
+    narrow: float = 1.3  # width up to which a thing is narrow
     low: float = 1.31  # height of a thing in front of a wall that goes on behind it
-    bulge: float = 0.9  # how far a crown comes forward, share of its half width
+    bulge: float = 0.95  # how far a crown comes forward, share of its half width
     size: int = 10  # of a superpixel, for a picture 1024 wide
 
 
@@ -72,8 +73,8 @@ def _upright(picture, standing, ground, feet, costs: Costs) -> np.ndarray:
     seeds = parts[foot.rows, foot.columns].astype(np.int64)
     graph = adjacency(edges, change, count)
     claims = claim(
-        count, *graph, seeds, foot.owner, foot.lines, foot.may, foot.low, middle, slope, nearest,
-        (costs.near, costs.overhang, costs.overhang_limit, costs.tall, costs.highest, costs.low),
+        count, *graph, seeds, foot.owner, foot.lines, foot.beside, foot.low, middle, slope, nearest,
+        (costs.near, costs.overhang, costs.overhang_limit, costs.tall, costs.highest, costs.low, costs.cone),
     )  # fmt: skip
     chosen = np.append(claims, 0)[parts]
     return foot.lines[chosen, np.arange(width)[None]] + _bulge(chosen, foot.narrow, costs.bulge)
@@ -85,6 +86,7 @@ def _bulge(chosen: np.ndarray, narrow: np.ndarray, share: float) -> np.ndarray:
     margin = chosen.shape[1] // 8
     inside = np.concatenate([border[:, -margin:], border, border[:, :margin]], 1) == 0
     depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)[:, margin:-margin]
+    depth = np.minimum(depth, chosen.shape[1])  # without any border it is endless
     radius = np.zeros(len(narrow), np.float32)
     np.maximum.at(radius, chosen.ravel(), depth.ravel())
     radius = radius[chosen]
@@ -169,18 +171,18 @@ def footprints(standing, ground, tolerance):
 
 @dataclass(frozen=True)
 class Footing:
-    """F footprints, and as functions of the column what each may claim.
+    """F footprints, and as functions of the column what each may claim; lengths in eye heights.
 
-    columns, rows, owner [K]: pixels of feet, and whose. lines [F, W] float32: log(distance / eye height), beyond its
-    ends the value there. may [F, W] bool: where it may claim. low [F, W] bool: where it stands in front of a wall that
-    goes on behind it. narrow [F] bool. wall [W] float32: where such a wall goes on, inf elsewhere.
+    columns, rows, owner [K]: pixels of feet, and whose. lines [F, W] float32: log distance, beyond its ends the value
+    there. beside [F, W] float32: how far from its feet, inf where out of reach. low [F, W] bool: where it stands in
+    front of a wall that goes on behind it. narrow [F] bool. wall [W] float32: log distance of such a wall, or inf.
     """
 
     columns: np.ndarray
     rows: np.ndarray
     owner: np.ndarray
     lines: np.ndarray
-    may: np.ndarray
+    beside: np.ndarray
     low: np.ndarray
     narrow: np.ndarray
     wall: np.ndarray
@@ -192,7 +194,7 @@ def footing(standing: np.ndarray, ground: np.ndarray, feet: np.ndarray, costs: C
     columns, rows, owner, tops = footprints(standing, ground, max(1, height // 256))
     count = int(owner.max()) + 1 if len(owner) else 0
     lines = np.zeros((count, width), np.float32)
-    may, low = np.zeros((count, width), bool), np.zeros((count, width), bool)
+    beside, low = np.full((count, width), np.inf, np.float32), np.zeros((count, width), bool)
     narrow, wall, straight = np.zeros(count, bool), np.full(width, np.inf, np.float32), []
     groups = np.split(np.argsort(owner, kind="stable"), np.cumsum(np.bincount(owner))[:-1]) if count else []
     for f, mine in enumerate(groups):
@@ -203,10 +205,12 @@ def footing(standing: np.ndarray, ground: np.ndarray, feet: np.ndarray, costs: C
         middle = int(x[len(x) // 2])
         lines[f, (middle + np.arange(width // 2)) % width] = value[-1]
         lines[f, (middle - np.arange(width // 2 + 1)) % width] = value[0]
-        lines[f, x], may[f, x] = value, True
+        lines[f, x] = value
         for at, distance, way in ((x[0], value[0], -1), (x[-1], value[-1], 1)):
-            beside = min(int(reach / np.exp(distance) / (2 * np.pi) * width) + 1, width // 5)
-            may[f, (at + way * np.arange(1, beside + 1)) % width] = True
+            pixel = np.exp(distance) * 2 * np.pi / width
+            away = np.arange(1, min(int(reach / pixel) + 1, width // 5) + 1)
+            beside[f, (at + way * away) % width] = away * pixel
+        beside[f, x] = 0
         if span > 1.5 and len(x) > 10:
             straight.append((f, x, value))
     nearest = np.full(width, np.inf, np.float32)
@@ -215,12 +219,12 @@ def footing(standing: np.ndarray, ground: np.ndarray, feet: np.ndarray, costs: C
     for f, x, value in straight:
         for g, *other in straight:
             behind, hidden = bridge(x, value, *other, nearest, width) if f != g else ([], [])
-            lines[f, behind], may[f, behind] = hidden, True
+            lines[f, behind], beside[f, behind] = hidden, 0
             wall[behind] = np.minimum(wall[behind], hidden)
     hides = feet[rows] < wall[columns] - 0.03
     for f in np.unique(owner[hides & np.isfinite(wall[columns])]):
         low[f] = np.isfinite(wall) & (lines[f] < wall - 0.03)
-    return Footing(columns, rows, owner, lines, may, low, narrow, wall)
+    return Footing(columns, rows, owner, lines, beside, low, narrow, wall)
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
@@ -297,15 +301,15 @@ def part_places(parts, count, standing, ground, feet):
 
 
 @njit(cache=True)
-def claim(count, start, target, price, seeds, owner, lines, may, low, middle, slope, nearest, costs):
+def claim(count, start, target, price, seeds, owner, lines, beside, low, middle, slope, nearest, costs):
     """Which footprint claims each part [count], -1 where none may: Dijkstra from the seeds (parts of feet)."""
-    near, overhang, overhang_limit, tall, highest, lowest_top = costs
+    near, overhang, overhang_limit, tall, highest, lowest_top, cone = costs
     claims = np.full(count, -1, np.int64)
     queue = [(0.0, 0, 0)]
     queue.pop()
     for k in range(len(seeds)):
         part, f = seeds[k], owner[k]
-        if part >= 0 and may[f, middle[part]]:
+        if part >= 0 and beside[f, middle[part]] < np.inf:
             heapq.heappush(queue, (float(near * lines[f, middle[part]]), part, f))
     for bounded in (True, False):  # at last, what none may claim goes with a neighbour
         settled = np.zeros(count, np.bool_)
@@ -325,7 +329,9 @@ def claim(count, start, target, price, seeds, owner, lines, may, low, middle, sl
                     continue
                 distance = lines[f, middle[other]]
                 reach = 1 + np.exp(distance) * slope[other]
-                if bounded and (not may[f, middle[other]] or (low[f, middle[other]] and reach > lowest_top)):
+                if bounded and (
+                    beside[f, middle[other]] > cone * reach or (low[f, middle[other]] and reach > lowest_top)
+                ):
                     continue
                 more = price[k] + tall * max(np.log(max(reach, 0.01) / highest), 0.0)
                 if not np.isnan(nearest[other]):

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numba import njit
+from scipy.ndimage import median_filter
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from skyworld.camera.equirectangular import directions
+from skyworld.models.builtin.popup import neighbours, part_means, superpixels
 from skyworld.models.builtin.segmentation import elevations, grabcut, lab_of, wrapped
 
 CEILING_HEIGHT = 2.7  # metres above the floor, expected
@@ -131,24 +135,43 @@ def room(picture: np.ndarray, eye_height: float) -> np.ndarray:
 
 
 def segment_furniture(picture, floor, elevation) -> tuple[np.ndarray, np.ndarray]:
-    """(furniture, bare floor) bool [H, W]: what is unlike the floor where the box says floor, and goes on above it."""
+    """(furniture, bare floor) bool [H, W].
+
+    Bare floor is reached from below one's feet without crossing an edge, and looks like it. The rest of what the box
+    calls floor is furniture if it rises in front of a wall: rugs do not.
+    """
     degrees = np.broadcast_to(np.degrees(elevation), floor.shape)
     seeds = np.where(floor, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     seeds[floor & (degrees < -50)] = cv2.GC_FGD
     seeds[~floor & (degrees > -5)] = cv2.GC_BGD
-    bare = grabcut(picture, seeds, 3) & (degrees < 0)
+    alike = grabcut(picture, seeds, 3) & (degrees < 0)
+    bare = alike & floor & _reached(picture, degrees < 8, degrees < -60)
     bare = cv2.morphologyEx(bare.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5))) > 0
     on_floor = cv2.morphologyEx((floor & ~bare).astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5))) > 0
-    if not on_floor.any():
+    base = cv2.dilate(floor.astype(np.uint8), np.ones((13, 1))) > 0  # the box is off by a few pixels
+    before_wall = alike & ~base
+    seeds = np.full(floor.shape, cv2.GC_PR_BGD, np.uint8)
+    seeds[on_floor | before_wall] = cv2.GC_FGD
+    seeds[(bare & floor) | (degrees > 15)] = cv2.GC_BGD
+    if not (seeds == cv2.GC_FGD).any():
         return on_floor, bare
-    seeds = np.where(floor, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    seeds[on_floor] = cv2.GC_FGD
-    seeds[(bare & floor) | (degrees > 12)] = cv2.GC_BGD
-    furniture = grabcut(picture, seeds, 3) & ~bare
-    count, parts = cv2.connectedComponents(furniture.astype(np.uint8))
-    standing = np.bincount(parts[on_floor], minlength=count) > 0
-    standing[0] = False
-    return standing[parts], bare
+    furniture = cv2.morphologyEx((grabcut(picture, seeds, 3) & ~bare).astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5)))
+    count, parts = cv2.connectedComponents(furniture)
+    rises = np.bincount(parts[~base], minlength=count) > 0.15 * np.bincount(parts.ravel(), minlength=count)
+    rises &= np.bincount(parts[base], minlength=count) > 0
+    rises[0] = False
+    return rises[parts], bare
+
+
+def _reached(picture, region, start, step: float = 2.8) -> np.ndarray:
+    """[H, W] bool: superpixels of `region` reached from `start` over neighbours closer than `step` in Lab."""
+    lab = cv2.GaussianBlur(lab_of(picture), (0, 0), 0.7)
+    parts, count = superpixels(lab, region, max(5, picture.shape[1] // 102))
+    means, edges = part_means(lab, parts, count), neighbours(parts, count)
+    edges = edges[np.linalg.norm(means[edges[:, 0]] - means[edges[:, 1]], axis=1) < step]
+    graph = coo_matrix((np.ones(len(edges)), edges.T), (count, count))
+    _, group = connected_components(graph, directed=False)
+    return np.append(np.isin(group, group[np.unique(parts[start & region])]), False)[parts]
 
 
 def _furniture_distance(picture, furniture, bare, horizontal, eye_height) -> np.ndarray:
@@ -167,13 +190,13 @@ def _furniture_distance(picture, furniture, bare, horizontal, eye_height) -> np.
     for part in range(1, count):
         mine = parts == part
         columns = np.nonzero(mine.any(0))[0]
-        near = cv2.medianBlur(front[columns].astype(np.float32)[None], 5)[0]
+        near = median_filter(front[columns], 25, mode="nearest")
         free[:, columns] = np.where(mine[:, columns], near, free[:, columns])
         top = _top_height(lines, mine, columns, near, eye_height)
         if top is None:
             continue
-        level = (eye_height - top) / np.maximum(-slope, 1e-3)[:, None]
-        above = mine[:, columns] & (level > near) & (slope[:, None] < 0)
+        level = (eye_height - top) / np.maximum(-slope, 1e-6)[:, None]
+        above = mine[:, columns] & (level > near)
         free[:, columns] = np.where(above, np.minimum(level, near + 1.0), free[:, columns])
     return free
 

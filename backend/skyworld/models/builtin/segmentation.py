@@ -7,7 +7,6 @@ above the horizon in radians.
 import cv2
 import numpy as np
 
-BROAD = 24
 STEEP = 0.2  # isotropy below which a texture is first taken for one that stands
 
 
@@ -29,9 +28,11 @@ def lab_of(picture: np.ndarray) -> np.ndarray:
 def grabcut(picture: np.ndarray, seeds: np.ndarray, iterations: int) -> np.ndarray:
     """Rother et al., GrabCut (2004), cyclic; seeds: uint8 [H, W] of cv2.GC_* -> bool [H, W] foreground."""
     margin = picture.shape[1] // 8
-    # A whisper of noise: on pixels of exactly one colour OpenCV's maximum flow does not end.
+    eight_bit = (picture * 255).astype(np.uint8)
+    # A whisper of noise: on areas of exactly one colour OpenCV's maximum flow does not end.
+    even = cv2.morphologyEx(eight_bit, cv2.MORPH_GRADIENT, np.ones((9, 9))).max(-1, keepdims=True) == 0
     grain = np.random.default_rng(3).integers(-1, 2, picture.shape)
-    eight_bit = wrapped(np.clip(picture * 255 + grain, 0, 255).astype(np.uint8), margin)
+    eight_bit = wrapped(np.where(even, np.clip(eight_bit + grain, 0, 255), eight_bit).astype(np.uint8), margin)
     mask = wrapped(seeds, margin).copy()
     cv2.setRNGSeed(3)
     cv2.grabCut(eight_bit, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), iterations, cv2.GC_INIT_WITH_MASK)
@@ -107,9 +108,11 @@ def segment_ground(picture: np.ndarray, sky: np.ndarray) -> np.ndarray:
     seeds[(degrees > -0.5) | tall] = cv2.GC_BGD
     below_tall = tall[: height // 2].any(0)
     seeds[(degrees > -8) & (degrees < -0.5) & below_tall] = cv2.GC_PR_BGD
-    steep = (isotropy(picture) < STEEP) & (degrees < -2) & (degrees > -30)
-    broad = np.ones((max(1, height // BROAD), max(1, height // BROAD)))  # the edge of a shadow is steep too, but thin
-    seeds[cv2.morphologyEx(steep.astype(np.uint8), cv2.MORPH_OPEN, broad) > 0] = cv2.GC_PR_BGD
+    lying = isotropy(picture)
+    middle = (degrees < -2) & (degrees > -30)
+    at_feet = np.median(lying[(degrees < -32) & (degrees > -50)])
+    if np.median(lying[(degrees < -5) & (degrees > -20)]) < min(at_feet - 0.2, 0.15):  # things below the horizon
+        seeds[middle & (lying < STEEP)] = cv2.GC_PR_BGD
     ground = grabcut(picture, seeds, 4) & (degrees < 0)
     ground |= degrees < -35
     ground = cv2.morphologyEx(ground.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3)))
@@ -135,7 +138,7 @@ def _patches(picture: np.ndarray, zone: np.ndarray, unlike: float = 6.0, longest
         1 / np.tan(np.maximum(row / height - 0.5, 0.002) * np.pi) for row in (np.minimum(top + tall, height - 1), top)
     )
     long = farthest - nearest > longest * nearest * wide * 2 * np.pi / width
-    near_horizon = top < height * (0.5 + 12 / 180)
+    near_horizon = top < height * (0.5 + 40 / 180)
     stands = long & near_horizon & (area > 60) & (tall > 0.3 * wide)
     stands[0] = False
     for part in np.nonzero(stands)[0]:
