@@ -14,8 +14,9 @@ FINER = 0.1  # weight of the view at twice the density
 
 
 def native_camera(camera: Camera, width: int) -> Camera:
-    """The camera with the density of a panorama of this width at the photograph's middle, never more than it had."""
-    return camera.resized(int(np.clip(round(camera.width * width / (2 * np.pi) / camera.K[0, 0]), 1, camera.width)))
+    """The camera with as many pixels across as a panorama of this width has columns there, never more than it had."""
+    columns = round(width * camera.fov[0] / (2 * np.pi))
+    return camera.resized(int(np.clip(columns, 1, camera.width)))
 
 
 def downsample(picture: np.ndarray, camera: Camera) -> np.ndarray:
