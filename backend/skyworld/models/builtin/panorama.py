@@ -10,6 +10,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from skyworld.camera import Camera, turned
 from skyworld.models.builtin.appearance import column_rarity
 from skyworld.models.builtin.band import Band, compose
 from skyworld.models.builtin.ceiling import fill_ceiling
@@ -17,6 +18,7 @@ from skyworld.models.builtin.chain import INDOORS, OUTDOORS, arrange
 from skyworld.models.builtin.crowns import continue_crowns, continue_overhang
 from skyworld.models.builtin.ground import fill_ground
 from skyworld.models.builtin.pyramid import cyclic_blur
+from skyworld.models.builtin.quilting import Exemplar, quilt
 from skyworld.models.builtin.sky import paint_sky, spread
 from skyworld.models.builtin.strips import render_tile
 from skyworld.models.roles import Completion, InpaintView, Photograph, Provenance
@@ -27,7 +29,7 @@ LOWEST_SKY = 2.0  # degrees below the horizon
 class BuiltinInpainter:
     """The inpainter that is always there. Implements roles.ProgressiveInpainter."""
 
-    provenance = Provenance("inpainter", "SkyWorld strip chain", "1", "GPL-3.0-or-later", True)
+    provenance = Provenance("inpainter", "SkyWorld strip chain", "2", "GPL-3.0-or-later", True)
     schedule = "whole"
 
     def __init__(self):
@@ -54,7 +56,8 @@ class BuiltinInpainter:
         band = yield from _reported(_horizon(photograph, width, view.seed), 0.02, 0.5, "Continuing the horizon")
         yield Completion(0.5, "Continuing the horizon", np.where(band.known[..., None], band.colour, 0))
         if photograph.outdoor:
-            picture, known, alpha = _before_sky(band, view, photograph, width)
+            steps = _before_sky(band, view, photograph, width)
+            picture, known, alpha = yield from _reported(steps, 0.5, 0.6, "Painting the sky")
         else:
             picture, known, alpha = band.colour, band.known, np.ones(band.known.shape, np.float32)
         picture = _fit_to_rim(picture, known, view.picture, untouched, photograph.outdoor)
@@ -101,16 +104,21 @@ def _horizon(photograph: Photograph, width: int, seed: int):
 
 
 def _before_sky(band: Band, view: InpaintView, photograph: Photograph, width: int):
-    """Band and sky together: picture [H, W, 3], known bool [H, W], foreground [H, W]."""
+    """Band and sky together. A generator: yields the share done, returns picture [H, W, 3], known bool [H, W],
+    foreground [H, W]."""
     tile = render_tile(photograph, width)
     seen = np.zeros(band.known.shape, np.float32)
     left = width // 2 + tile.left
     seen[:, left : left + tile.columns] = np.where(tile.known, 1 - tile.foreground, 0)
-    sky = paint_sky(view.picture, seen)
+    sky = yield from _squeezed(paint_sky(view.picture, seen, view.seed), 0.0, 0.5)
+    yield 0.5
     bounded = Band(
         np.where(band.known[..., None], band.colour, 0), np.where(band.known, band.foreground, 0), band.known
     )
-    bounded = continue_overhang(continue_crowns(bounded, view.seed), tile, view.seed)
+    bounded = continue_crowns(bounded, view.seed)
+    yield 0.7
+    bounded = continue_overhang(bounded, tile, view.seed)
+    yield 0.9
     picture = bounded.colour + (1 - bounded.foreground[..., None]) * sky
     known = band.known.copy()
     known[: known.shape[0] // 2] = True
@@ -152,7 +160,12 @@ def _settle(picture, given, untouched, filled) -> np.ndarray:
     border = (cyclic_blur(inside, 1) > 0.2) & (cyclic_blur(outside, 1) > 0.2)
     if not border.any():
         return picture
-    fade = spread((sides[0] - sides[1]).clip(-0.3, 0.3), border, reach=28.0)
+    step = sides[0] - sides[1]
+    alike = border & (
+        np.abs(step - step.mean(-1, keepdims=True)).max(-1) < 0.09
+    )  # else a thing ends here: no halo of it
+    border = alike if alike.any() else border
+    fade = spread(step.clip(-0.3, 0.3), border, reach=28.0)
     fade = cv2.resize(fade, (width, width // 2), interpolation=cv2.INTER_LINEAR)
     return np.where((filled & ~untouched)[..., None], picture + fade, picture).astype(np.float32)
 
@@ -175,3 +188,19 @@ def _reported(steps, low: float, high: float, message: str):
         except StopIteration as end:
             return end.value
         yield Completion(low + (high - low) * share, message)
+
+
+def compile_kernels() -> None:
+    """Compiles what this inpainter has compiled, into the cache: it completes a tiny panorama of grain, and quilts."""
+    width, rng = 256, np.random.default_rng(0)
+    camera = Camera.pinhole(turned((0, 0, 0)), np.radians(75), 96, 72)
+    picture = (0.5 + 0.1 * rng.random((72, 96, 3))).astype(np.float32)
+    inpainter = BuiltinInpainter()
+    inpainter.begin(Photograph(picture, camera, False, np.zeros((72, 96), np.float32)))
+    unknown = np.ones((width // 2, width), bool)
+    unknown[54:74, 108:148] = False
+    placed = np.full((width // 2, width, 3), 0.5, np.float32)
+    inpainter.inpaint(InpaintView(placed, unknown, Camera.equirect((0, 0, 0), width), "whole", "", 0))
+    exemplar = Exemplar(picture, np.ones(picture.shape[:2], bool))
+    for _ in quilt([exemplar], 64, 24, 0, np.ones((64, 64), bool)):
+        pass

@@ -4,15 +4,18 @@ import cv2
 import numpy as np
 
 from skyworld.camera import directions
+from skyworld.models.builtin.clouds import cloud_layer
 from skyworld.models.builtin.pyramid import pull_push
 
 COLUMNS = 512  # the sky's colours are smooth: they are modelled on a grid this wide
 
 
-def paint_sky(picture: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """The sky [H, W, 3] from a panorama that shows it where seen (float [H, W]) is 1.
+def paint_sky(picture: np.ndarray, seen: np.ndarray, seed: int):
+    """The sky from a panorama that shows it where seen (float [H, W]) is 1.
 
-    A smooth model, plus what it leaves over where the sky is seen, fading out with the distance from there.
+    A generator: yields the share done, returns [H, W, 3].
+    A smooth model and the clouds on it, plus what they leave over where the sky is seen, fading out with
+    the distance from there.
     """
     width = seen.shape[1]
     size = (COLUMNS, COLUMNS // 2)
@@ -26,26 +29,33 @@ def paint_sky(picture: np.ndarray, seen: np.ndarray) -> np.ndarray:
     if not sure.any():
         raise ValueError("no sky is seen: nothing to learn from")
     model = smooth_sky(colour, sure)
-    left_over = spread(colour - model, sure, reach=0.09 * COLUMNS)
-    return enlarge(np.clip(model + left_over, 0, 1), width)
+    sky = enlarge(model, width)
+    yield 0.2
+    clouds = cloud_layer(picture, seen, sky, seed)
+    if clouds is not None:
+        above = slice(0, len(clouds))
+        sky[above] = ((sky[above] + 0.02) * np.exp(clouds) - 0.02).clip(0, 1)
+    yield 0.8
+    left_over = spread(colour - cv2.resize(sky, size, interpolation=cv2.INTER_AREA), sure, reach=0.08 * COLUMNS)
+    return (sky + enlarge(left_over, width)).clip(0, 1)
 
 
 def smooth_sky(colour: np.ndarray, sure: np.ndarray) -> np.ndarray:
     """[h, w, 3] from colours [h, w, 3] known where `sure`: log colour, linear in a few smooth terms.
 
-    Terms in elevation saturate a little above the highest sky seen, terms in azimuth outside the
+    Terms in elevation saturate a little above the highest sky seen, terms in azimuth fade outside the
     photograph's width: nothing is extrapolated far. Ridge regression with Cauchy weights.
     """
     terms = _terms(sure)
     a, y = terms[sure], np.log(colour[sure] + 0.02)
-    ridge = np.diag([1e-6, 1e-4, 4e-3, 2e-3, 6e-3, 3e-2]) * len(a)
+    ridge = np.diag([1e-6, 1e-4, 4e-3, 1e-2, 3e-2, 1e-1]) * len(a)
     weight = np.ones(len(a))
     for _ in range(4):
         coefficients = np.linalg.solve((a * weight[:, None]).T @ a + ridge, (a * weight[:, None]).T @ y)
         off = np.abs(y - a @ coefficients).sum(1)
         weight = 1 / (1 + (off / (2 * np.median(off) + 1e-3)) ** 2)
     low, high = np.percentile(y, (1, 99), axis=0)
-    return (np.exp(np.clip(terms @ coefficients, low - 0.5, high + 0.02)) - 0.02).astype(np.float32)
+    return (np.exp(np.clip(terms @ coefficients, low - 0.25, high + 0.02)) - 0.02).astype(np.float32)
 
 
 def _terms(sure: np.ndarray) -> np.ndarray:
@@ -58,7 +68,8 @@ def _terms(sure: np.ndarray) -> np.ndarray:
     rise = np.where(elevation < top, elevation.clip(0), top + 0.3 * top * (1 - np.exp(-above / (0.3 * top)))) / top
     broad = np.sin(max(0.3, min(np.abs(yaw[sure]).max(), 1.2)))
     side = np.sin(yaw) / np.sqrt(1 + 0.7 * (np.sin(yaw) / broad) ** 2)
-    side_here = side * np.cos(elevation) * np.clip(1 - above / 1.2, 0, 1) ** 2
+    outside = (np.abs(yaw) - np.abs(yaw[sure]).max()).clip(0)
+    side_here = np.exp(-((outside / 0.9) ** 2)) * side * np.cos(elevation) * np.clip(1 - above / 1.2, 0, 1) ** 2
     return np.stack([np.ones_like(rise), rise, rise**2, side_here, side_here * rise, side_here * side], -1)
 
 
@@ -78,4 +89,4 @@ def enlarge(picture: np.ndarray, width: int) -> np.ndarray:
     if times <= 1:
         return cv2.resize(picture, (width, width // 2), interpolation=cv2.INTER_AREA)
     large = cv2.resize(wrapped, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
-    return np.ascontiguousarray(large[:, 4 * times : -4 * times]).clip(0, 1)
+    return np.ascontiguousarray(large[:, 4 * times : -4 * times])
