@@ -60,6 +60,24 @@ def like_bottom(picture: np.ndarray, sky: np.ndarray, share: float, columns: int
     return cv2.resize(like, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
+def most_common(picture: np.ndarray, mask: np.ndarray, columns: int = 240) -> np.ndarray:
+    """float [h, w], 1 where the picture has the hue of the larger part of what `mask` [h, w] holds.
+
+    Of grass and a path it is the one that covers more; 1 everywhere where there is only one kind.
+    """
+    height, width = mask.shape
+    size = (columns, max(16, round(height * columns / width)))
+    lab = cv2.cvtColor(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
+    hue = cv2.GaussianBlur(lab, (0, 0), 2.5)[..., 1:]
+    inside = cv2.resize(mask, size, interpolation=cv2.INTER_AREA) > 0.5
+    centres = clusters(np.ascontiguousarray(hue[inside]), 2) if inside.any() else np.zeros((1, 2))
+    if len(centres) < 2 or np.linalg.norm(centres[0] - centres[1]) < 10:
+        return np.ones(mask.shape, np.float32)
+    labels = np.argmin(((hue[:, :, None] - centres) ** 2).sum(-1), -1)
+    common = np.argmax(np.bincount(labels[inside], minlength=2))
+    return cv2.resize((labels == common).astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+
+
 def clusters(features: np.ndarray, count: int = 9) -> np.ndarray:
     """Centres [count, C] of k-means over features [n, C]; the same every time."""
     if len(features) < count:

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from skyworld.models.builtin.appearance import foreshortening, like_bottom
+from skyworld.models.builtin.appearance import foreshortening, like_bottom, most_common
 from skyworld.models.builtin.cap import Cap
 from skyworld.models.builtin.pyramid import broad_blur, pull_push
 from skyworld.models.builtin.quilting import Exemplar, fill_disc, quilt
@@ -24,6 +24,8 @@ def fill_ground(panorama: np.ndarray, known: np.ndarray, photograph: Photograph,
         return panorama
     edge = np.pi * (np.nonzero(hole.any(1))[0][0] / height - 0.5)
     mask = like_bottom(photograph.picture, photograph.sky, 0.25 if photograph.outdoor else 0.9)
+    if photograph.outdoor:
+        mask = mask * most_common(photograph.picture, mask)
     in_picture, on_ground = foreshortening(photograph.picture, mask, photograph.camera)
     conformal = photograph.outdoor and abs(in_picture) < 0.25 * abs(on_ground)
     yield 0.1
