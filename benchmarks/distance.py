@@ -26,7 +26,7 @@ def read_truth(picture: Path) -> np.ndarray:
     if picture.with_suffix(".npy").exists():
         return np.load(picture.with_suffix(".npy"))
     channels = OpenEXR.File(str(next(picture.parent.glob(f"{picture.stem}_*.exr"))), separate_channels=True).channels()
-    depth = next(iter(channels.values())).pixels
+    depth = next(channels[name] for name in ("V", "Z", "R") if name in channels).pixels
     return np.where(depth < 5000, depth, np.inf)
 
 

@@ -144,7 +144,7 @@ def segment_furniture(picture, floor, elevation) -> tuple[np.ndarray, np.ndarray
     seeds = np.where(floor, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     seeds[floor & (degrees < -50)] = cv2.GC_FGD
     seeds[~floor & (degrees > -5)] = cv2.GC_BGD
-    alike = grabcut(picture, seeds, 3) & (degrees < 0)
+    alike = grabcut(picture, seeds, 2) & (degrees < 0)
     bare = alike & floor & _reached(picture, degrees < 8, degrees < -60)
     bare = cv2.morphologyEx(bare.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5))) > 0
     on_floor = cv2.morphologyEx((floor & ~bare).astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5))) > 0
@@ -155,7 +155,7 @@ def segment_furniture(picture, floor, elevation) -> tuple[np.ndarray, np.ndarray
     seeds[(bare & floor) | (degrees > 15)] = cv2.GC_BGD
     if not (seeds == cv2.GC_FGD).any():
         return on_floor, bare
-    furniture = cv2.morphologyEx((grabcut(picture, seeds, 3) & ~bare).astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5)))
+    furniture = cv2.morphologyEx((grabcut(picture, seeds, 2) & ~bare).astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5)))
     count, parts = cv2.connectedComponents(furniture)
     rises = np.bincount(parts[~base], minlength=count) > 0.15 * np.bincount(parts.ravel(), minlength=count)
     rises &= np.bincount(parts[base], minlength=count) > 0
