@@ -64,7 +64,7 @@ def measure(device: str, count: int, size: int, clock, runs: int = 7) -> dict[st
         loss.backward()
         times["backward"].append(now() - middle)
         times["forward"].append(middle - start)
-    return {name: 1e3 * min(values) for name, values in times.items()} | {"alpha": float(render.alpha.mean())}
+    return {name: 1e3 * min(values) for name, values in times.items()} | {"alpha": float(render.alpha.detach().mean())}
 
 
 def main() -> None:

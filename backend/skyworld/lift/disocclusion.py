@@ -48,7 +48,7 @@ def hidden_layer(layer: Layer, reach: float, eye_height: float) -> Layer:
     filled = np.where(mask & ~sky, np.minimum(1 / inverse, ground), filled).astype(np.float32)
     mask &= filled > distance
     filled = np.where(mask, filled, distance)
-    picture = _mirrored(layer.picture, layer.distance, filled, mask, rows, columns)
+    picture = _mirrored(layer.picture, layer.distance, mask, rows, columns)
     return Layer(picture, filled, mask, np.where(mask, sky, layer.sky))
 
 
@@ -207,10 +207,10 @@ def _smoothed(values: np.ndarray, inside: np.ndarray, sigma: float) -> np.ndarra
 
 
 @njit(cache=True)
-def _mirrored(picture, distance, filled, mask, rows, columns):
+def _mirrored(picture, distance, mask, rows, columns):
     """Colours of the hidden pixels: the far side's own, mirrored at the edge that each of them belongs to.
 
-    A mirrored pixel that shows another surface is drawn nearer to the edge until it does not.
+    Where the far side is narrower than what it has to fill, it is mirrored to and fro.
     """
     height, width = distance.shape
     result = picture.copy()
@@ -220,13 +220,17 @@ def _mirrored(picture, distance, filled, mask, rows, columns):
                 continue
             edge_row, edge_column = rows[row, column], columns[row, column]
             down, right = edge_row - row, (edge_column - column + width // 2) % width - width // 2
-            share = 1.0
-            while True:
-                i = min(max(edge_row + round(down * share), 0), height - 1)
-                j = (edge_column + round(right * share)) % width
+            length = max(abs(down), abs(right), 1)
+            wide = 0
+            for step in range(1, length + 1):
+                i = min(max(edge_row + round(down * step / length), 0), height - 1)
+                j = (edge_column + round(right * step / length)) % width
                 ratio = distance[i, j] / distance[edge_row, edge_column]
-                if share < 0.02 or (not mask[i, j] and 0.8 < ratio < 1.25):
+                if mask[i, j] or ratio < 0.8 or ratio > 1.25:
                     break
-                share *= 0.7
-            result[row, column] = picture[i, j] if share >= 0.02 else picture[edge_row, edge_column]
+                wide = step
+            turn = length % (2 * wide) if wide > 0 else 0
+            step = turn if turn <= wide else 2 * wide - turn
+            i = min(max(edge_row + round(down * step / length), 0), height - 1)
+            result[row, column] = picture[i, (edge_column + round(right * step / length)) % width]
     return result

@@ -30,8 +30,9 @@ def close_holes(gaussians: Gaussians, layer: Layer, centre: np.ndarray, cube: fl
     """Looks around from each of the 14 positions of the cube and closes what is open.
 
     A hole takes depth and colour from the farther side of its rim. What would stand in front of
-    something that the centre sees is left out. Yields progress; returns all Gaussians.
+    something that the centre sees is left out. Yields progress; returns the new Gaussians, on the CPU.
     """
+    found = []
     positions = cube_positions(centre, cube)
     for index, position in enumerate(positions):
         for face, (yaw, pitch) in enumerate(FACES):
@@ -43,10 +44,10 @@ def close_holes(gaussians: Gaussians, layer: Layer, centre: np.ndarray, cube: fl
             if hole.any() and not hole.all():
                 colour = render.colour[0].cpu().numpy() / np.maximum(alpha, 1e-6)[..., None]
                 view = _closed(camera, colour, render.depth[0].cpu().numpy(), hole)
-                found = _behind(gaussians_of_view(view), layer, centre)
-                gaussians = Gaussians.concatenate([gaussians, found.to(gaussians.device)])
+                found.append(_behind(gaussians_of_view(view), layer, centre))
+                gaussians = Gaussians.concatenate([gaussians, found[-1].to(gaussians.device)])
             yield Progress((index + (face + 1) / len(FACES)) / len(positions), "looking around for holes")
-    return gaussians
+    return found
 
 
 def _closed(camera: Camera, colour: np.ndarray, depth: np.ndarray, hole: np.ndarray) -> DepthView:
@@ -78,14 +79,16 @@ def shell(layer: Layer, centre: np.ndarray, reach: float) -> Gaussians:
     Lies beyond the farthest surface and beyond `reach` metres, where a camera may stand, even outside of a room.
     """
     width = 256
+    step = layer.distance.shape[1] // width
     picture = cv2.resize(layer.picture, (width, width // 2), interpolation=cv2.INTER_AREA)
     around = np.pad(picture, ((0, 0), (32, 32), (0, 0)), mode="wrap")
     picture = cv2.GaussianBlur(around, (0, 0), 4)[:, 32:-32]
-    distance = np.full(picture.shape[:2], 1.2 * float(layer.distance.max()) + 2 * reach, np.float32)
-    everywhere = np.ones(distance.shape, bool)
-    far = Layer(picture, distance, everywhere, everywhere)
+    distance = np.full(picture.shape[:2], 1.5 * float(layer.distance.max()) + 2 * reach, np.float32)
+    # The sky is a shell already: what it needs behind it is only below its rim.
+    sky = cv2.erode(layer.sky[step // 2 :: step, step // 2 :: step].astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    far = Layer(picture, distance, ~sky, np.ones_like(sky))
     views = face_views(far, centre, width // 4)
-    return Gaussians.concatenate([gaussians_of_view(view, 8, even=0.08, sigma=1.0) for view in views])
+    return Gaussians.concatenate([gaussians_of_view(view, 2, even=0.08, sigma=1.0) for view in views])
 
 
 def _behind(gaussians: Gaussians, layer: Layer, centre: np.ndarray) -> Gaussians:

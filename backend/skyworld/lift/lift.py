@@ -2,8 +2,8 @@
 
 1. one Gaussian for each pixel of the panorama (fewer where it is even), more for the photograph's own pixels;
 2. what stands behind things, as far as the cube of `cube` metres around the centre uncovers it;
-3. a short optimisation of what the centre sees against photograph and panorama;
-4. views from the cube's faces and corners: what is still open there is closed.
+3. views from the cube's faces and corners: what is still open there is closed;
+4. a short optimisation of what the centre sees against photograph and panorama.
 """
 
 from collections.abc import Iterator
@@ -49,6 +49,9 @@ QUALITIES = {
 }
 # How often what stands behind things is taken away in turn.
 LAYERS = 2
+# What stands behind things is set back by this factor, the sky by the second: Gaussians are sorted by the
+# depth of their means, and a wide one beside the picture's centre would come before what it lies behind.
+SET_BACK, SKY_SET_BACK = 1.02, 1.06
 # Learning rates of the optimisation.
 RATES = {"sh": 0.1, "logit_opacities": 0.1, "log_scales": 0.02}
 # Blocks of pixels that one Gaussian may stand for in even regions.
@@ -81,10 +84,11 @@ def lift(
     visible = yield from _share(0.0, 0.2, _visible(_within(whole, level.panorama), photograph, position, level))
     hidden = yield from _share(0.2, 0.3, _hidden(_within(whole, level.hidden), position, reach, eye_height))
     targets = _targets(panorama, photograph, position, level)
-    visible = yield from _share(0.3, 0.85, _optimised(visible.to(where), targets, level, seed))
-    gaussians = Gaussians.concatenate([visible, *(part.to(where) for part in hidden)])
-    gaussians = yield from _share(0.85, 1.0, close_holes(gaussians, whole, position, cube))
-    gaussians = Gaussians.concatenate([gaussians.to("cpu"), shell(whole, position, reach)])
+    everything = Gaussians.concatenate([visible, *hidden]).to(where)
+    found = yield from _share(0.3, 0.45, close_holes(everything, whole, position, cube))
+    behind = Gaussians.concatenate([*hidden, *found, shell(whole, position, reach)]).to(where)
+    visible = yield from _share(0.45, 1.0, _optimised(visible.to(where), behind, targets, level, seed))
+    gaussians = Gaussians.concatenate([visible, behind]).to("cpu")
     yield Progress(1.0, f"{len(gaussians):,} Gaussians")
     return replace(gaussians, extra={})
 
@@ -147,9 +151,11 @@ def _hidden(layer: Layer, position: np.ndarray, reach: float, eye_height: float)
     for index in range(LAYERS):
         behind = hidden_layer(layer, reach, eye_height)
         for yaw, pitch in FACES:
+            # A little farther still: where it meets what the centre sees, that comes first.
             view = depth_view(behind, face_camera(position, yaw, pitch, size, MARGIN), MARGIN)
             if view.mask.any():
-                parts.append(gaussians_of_view(view, LARGEST))
+                farther = view.depth * np.where(view.sky, np.float32(SKY_SET_BACK), np.float32(SET_BACK))
+                parts.append(gaussians_of_view(replace(view, depth=farther), LARGEST // 2))
             yield Progress(index / LAYERS, f"{sum(map(len, parts)):,} Gaussians behind things")
         layer = replace(behind, mask=np.ones_like(behind.mask))
     return parts
@@ -174,8 +180,10 @@ def _targets(panorama: np.ndarray, photograph: Photograph | None, position: np.n
     return [view for view in views if view.weight is None or view.weight.mean() > 0.05]
 
 
-def _optimised(gaussians: Gaussians, views: list[View], level: Quality, seed: int) -> Iterator[Progress]:
-    """The same Gaussians in better colours, opacities and sizes; their places stay."""
+def _optimised(
+    gaussians: Gaussians, behind: Gaussians, views: list[View], level: Quality, seed: int
+) -> Iterator[Progress]:
+    """The same Gaussians in better colours, opacities and sizes, before what is behind them; their places stay."""
     device = gaussians.device
     there = [
         replace(
@@ -186,4 +194,4 @@ def _optimised(gaussians: Gaussians, views: list[View], level: Quality, seed: in
         for view in views
     ]
     schedule = Schedule(level.steps[device.type == "cuda"], RATES, seed=seed)
-    return (yield from fit(gaussians, there, schedule))
+    return (yield from fit(gaussians, there, schedule, fixed=behind))

@@ -49,6 +49,7 @@ def fit(
     views: Sequence[View],
     schedule: Schedule,
     *,
+    fixed: Gaussians | None = None,
     background: Sequence[float] = (0.0, 0.0, 0.0),
     resume: dict | None = None,
     checkpoint: Callable[[dict], None] | None = None,
@@ -56,6 +57,7 @@ def fit(
 ) -> Iterator[Progress]:
     """Yields progress after each step, its message the loss; the return value is the fitted Gaussians.
 
+    fixed: further Gaussians, which are drawn too and stay as they are; they are not returned.
     checkpoint(state) is called every so many steps; `resume=state` goes on from there, on the CPU with the
     same bits as a run that was not interrupted. Which view a step takes depends on the step and the seed alone.
     """
@@ -79,7 +81,7 @@ def fit(
             group["lr"] = group["rate"] * schedule.final ** (step / max(schedule.steps - 1, 1))
         view = views[order[step]]
         optimizer.zero_grad(set_to_none=True)
-        loss = _loss(fitted, view, schedule.ssim, background)
+        loss = _loss(_with(fitted, fixed), view, schedule.ssim, background)
         loss.backward()
         optimizer.step()
         if checkpoint and (step + 1) % checkpoint_every == 0:
@@ -87,6 +89,10 @@ def fit(
             checkpoint({"step": step + 1, "columns": kept, "optimizer": optimizer.state_dict()})
         yield Progress((step + 1) / schedule.steps, f"step {step + 1} of {schedule.steps}, loss {loss.item():.4f}")
     return fitted.detached()
+
+
+def _with(fitted: Gaussians, fixed: Gaussians | None) -> Gaussians:
+    return fitted if fixed is None else Gaussians.concatenate([fitted, fixed])
 
 
 def _loss(gaussians: Gaussians, view: View, ssim_share: float, background: Sequence[float]) -> Tensor:

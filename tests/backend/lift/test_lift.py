@@ -131,7 +131,7 @@ def test_the_cube_has_fourteen_positions_around_its_centre():
 def test_the_shell_lies_beyond_everything():
     far = shell(place(), CENTRE, 1.7)
     assert (far.means - torch.from_numpy(CENTRE)).norm(dim=1).min() > FAR
-    _, render = seen(far, (1.0, 1.0, EYE), 77, 33)
+    _, render = seen(far, (1.0, 1.0, EYE), 77, -60)
     assert render.alpha.min() > 0.9
 
 
