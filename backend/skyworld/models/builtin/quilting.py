@@ -137,15 +137,17 @@ def _stitch(canvas, done, piece, window, overlap: int) -> None:
 def fill_disc(around: np.ndarray, hole: np.ndarray, texture: np.ndarray, margin: int) -> tuple[np.ndarray, np.ndarray]:
     """`around` [n, n, 3] with `texture` in its hole (bool [n, n], about the middle): picture, share of texture.
 
-    Near its rim the texture takes over the surroundings' shading; the cut is a closed curve, found in polar
-    coordinates up to `margin` pixels outside the hole; then a multiband blend.
+    The texture takes over the surroundings' light, near its rim their hue too; the cut is a closed curve,
+    found in polar coordinates up to `margin` pixels outside the hole; then a multiband blend.
     """
     size = around.shape[0]
     known = ~hole
     filled = pull_push(around, known)
     shading, own = (broad_blur(x, 45 * size / 800) for x in (filled, texture))
     away = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)[..., None] / (0.12 * size)
-    texture = texture + 0.6 * np.exp(-away) * (shading - own)
+    step = 0.6 * (shading - own)
+    light = step.mean(-1, keepdims=True)
+    texture = texture + light + np.exp(-away) * (step - light)
     inside = _inside_closed_seam(around, hole, texture, margin)
     filled = np.where(hole[..., None], texture + broad_blur(filled - texture, 12), filled)
     return blend(filled.astype(np.float32), texture.astype(np.float32), inside), inside
