@@ -322,7 +322,7 @@ def main() -> None:
     add.add_argument("--photo", default=SAMPLE, help="another picture than the sample")
     add.add_argument("-o", "--output", default=ROOT / "demo", help="folder for all that is made")
     add.add_argument("--quality", default="standard", choices=["draft", "standard", "high"])
-    add.add_argument("--frames", type=int, default=72, help="length of the shot")
+    add.add_argument("--frames", type=int, default=48, help="length of the shot")
     add.set_defaults(run=demo)
     add = commands.add_parser("test", help="the whole test suite")
     add.add_argument("suites", nargs="*", help="only these folders or files")

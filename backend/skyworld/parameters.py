@@ -27,6 +27,23 @@ class Parameters(BaseModel):
     kind: ClassVar[str]
 
 
+# Of the photograph's camera; more than one kind of job asks for it.
+FOV = dict(
+    default=0.0,
+    ge=0,
+    le=170,
+    title="Field of View",
+    description="Horizontal field of view of the photograph in degrees; 0 finds it (EXIF, vanishing lines, or 60)",
+)
+PITCH = dict(
+    default=None,
+    ge=-60,
+    le=60,
+    title="Pitch",
+    description="How far the photograph looks up, in degrees; found from the horizon if left out",
+)
+
+
 class WorldParameters(Parameters):
     """Makes a world from one photograph: panorama, distance, Gaussians."""
 
@@ -40,20 +57,8 @@ class WorldParameters(Parameters):
         description="Folder of the world; made if it is not there",
         json_schema_extra=_path("DIR_PATH"),
     )
-    fov: float = Field(
-        0.0,
-        ge=0,
-        le=170,
-        title="Field of View",
-        description="Horizontal field of view of the photograph in degrees; 0 finds it (EXIF, vanishing lines, or 60)",
-    )
-    pitch: float | None = Field(
-        None,
-        ge=-60,
-        le=60,
-        title="Pitch",
-        description="How far the photograph looks up, in degrees; found from the horizon if left out",
-    )
+    fov: float = Field(**FOV)
+    pitch: float | None = Field(**PITCH)
     eye_height: float = Field(
         1.6,
         ge=0.05,
@@ -94,6 +99,21 @@ class WorldParameters(Parameters):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", title="Device", description="Where to compute", json_schema_extra={"advanced": True}
     )
+
+
+class ChoicesParameters(Parameters):
+    """Shows several seeds of a photograph's surroundings on one sheet."""
+
+    kind: ClassVar[str] = "choices"
+
+    photo: Path = Field(
+        title="Photograph", description="The picture to start from", json_schema_extra=_path("FILE_PATH")
+    )
+    output: Path = Field(title="Sheet", description="Picture to write (.jpg)", json_schema_extra=_path("FILE_PATH"))
+    fov: float = Field(**FOV)
+    pitch: float | None = Field(**PITCH)
+    seed: int = Field(0, ge=0, le=2**31 - 17, title="First Seed", description="The seeds count on from here")
+    count: int = Field(4, ge=1, le=16, title="Choices", description="How many")
 
 
 class PathParameters(Parameters):
@@ -151,7 +171,8 @@ class ExportParameters(Parameters):
 
 
 KINDS: dict[str, type[Parameters]] = {
-    model.kind: model for model in (WorldParameters, PathParameters, RenderParameters, ExportParameters)
+    model.kind: model
+    for model in (WorldParameters, ChoicesParameters, PathParameters, RenderParameters, ExportParameters)
 }
 
 

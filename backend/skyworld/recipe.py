@@ -47,7 +47,7 @@ def generate(parameters: WorldParameters) -> Iterator[Progress]:
 def photograph_stage(world: World, parameters: WorldParameters) -> Iterator[Progress]:
     """The artist's picture, copied into the world, its camera found."""
     from skyworld.panorama.photograph import analyse
-    from skyworld.world.pictures import load_picture
+    from skyworld.world.pictures import load_picture, within
 
     source = Path(parameters.photo)
     if not source.is_file():
@@ -60,7 +60,7 @@ def photograph_stage(world: World, parameters: WorldParameters) -> Iterator[Prog
         height, width = picture.shape[:2]
         yield Progress(0.4, "finding its camera")
         photograph = analyse(
-            _within(picture, WORKING_SIZE),
+            within(picture, WORKING_SIZE),
             fov_degrees=parameters.fov or None,
             pitch_degrees=parameters.pitch,
             exif_fov=exif_fov,
@@ -215,14 +215,6 @@ def lift_stage(world: World, parameters: WorldParameters) -> Iterator[Progress]:
         **parameters.model_dump(include={"quality", "cube", "eye_height", "seed", "device"}),
     }
     yield from world.stage("splats", inputs, ("points.ply", "splats.ply"), make)
-
-
-def _within(picture: np.ndarray, size: int) -> np.ndarray:
-    height, width = picture.shape[:2]
-    scale = size / max(height, width)
-    if scale >= 1:
-        return picture
-    return cv2.resize(picture, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
 
 
 def _moved(camera: Camera, eye_height: float) -> Camera:

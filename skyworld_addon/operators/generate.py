@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import bpy
-from bpy.props import StringProperty
+from bpy.props import IntProperty, StringProperty
 
 from .. import parameters, preferences
 from ..connection import install
@@ -12,6 +12,7 @@ from ..jobs import session
 from ..scene import ply, world
 
 KIND = "world"
+CHOICES = "choices"
 
 
 def default_output(photo):
@@ -49,6 +50,39 @@ class GenerateWorld(bpy.types.Operator):
             raise UserError("there is no such picture", file=values["photo"], hint="Choose another photograph")
         values["output"] = values["output"] or str(default_output(values["photo"]))
         session.submit(KIND, values)
+        return {"FINISHED"}
+
+
+class OfferSeeds(bpy.types.Operator):
+    """Show what a few seeds would put around the photograph, to choose one before making the world"""
+
+    bl_idname = "skyworld.offer_seeds"
+    bl_label = "Show Choices"
+    bl_options = {"REGISTER"}
+
+    poll = GenerateWorld.poll
+
+    @reports_errors
+    def execute(self, context):
+        values = parameters.to_json(context.scene.skyworld, KIND)
+        if not Path(values["photo"]).is_file():
+            raise UserError("there is no such picture", file=values["photo"], hint="Choose another photograph")
+        wish = {name: value for name, value in values.items() if name in ("photo", "fov", "pitch", "seed")}
+        session.submit(CHOICES, {**wish, "output": str(Path(bpy.app.tempdir) / "choices.jpg")})
+        return {"FINISHED"}
+
+
+class UseSeed(bpy.types.Operator):
+    """Make the world with this seed"""
+
+    bl_idname = "skyworld.use_seed"
+    bl_label = "Use Seed"
+    bl_options = {"REGISTER", "UNDO"}
+
+    seed: IntProperty(name="Seed", description="One of the seeds shown", min=0)
+
+    def execute(self, context):
+        context.scene.skyworld.seed = self.seed
         return {"FINISHED"}
 
 
@@ -239,6 +273,8 @@ class CancelInstall(bpy.types.Operator):
 
 CLASSES = (
     GenerateWorld,
+    OfferSeeds,
+    UseSeed,
     CancelJob,
     RetryJob,
     ImportWorld,

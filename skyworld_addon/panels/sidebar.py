@@ -7,7 +7,7 @@ import bpy
 from .. import parameters, preferences
 from ..connection import install
 from ..jobs import ENDED, session
-from ..operators.generate import KIND, default_output
+from ..operators.generate import CHOICES, KIND, default_output
 from ..scene import splats, world
 from . import preview
 from .text import duration, wrapped
@@ -54,6 +54,8 @@ class GeneratePanel(Sidebar, bpy.types.Panel):
             button.scale_y = 1.6
             text = "Starting the Backend…" if session.waiting() else "Generate World"
             button.operator("skyworld.generate_world", text=text, icon="WORLD")
+            layout.operator("skyworld.offer_seeds", icon="IMGDISPLAY")
+            draw_choices(layout, group)
         draw_errors(layout, context)
 
 
@@ -79,6 +81,21 @@ def draw_running(layout, context, job):
     picture = preview.icon(job["id"])
     if picture:
         box.template_icon(picture, scale=PREVIEW_SCALE)
+
+
+def draw_choices(layout, group):
+    """The last sheet of seeds, and a button for each of them; until another photograph is chosen."""
+    sheets = [job for job in session.jobs.values() if job["kind"] == CHOICES and job["state"] == "done"]
+    if not sheets or sheets[-1]["parameters"]["photo"] != bpy.path.abspath(group.photo):
+        return
+    wish = sheets[-1]["parameters"]
+    picture = preview.icon(sheets[-1]["id"])
+    if picture:
+        box = layout.box()
+        box.template_icon(picture, scale=PREVIEW_SCALE)
+        row = box.row(align=True)
+        for seed in range(wish["seed"], wish["seed"] + wish["count"]):
+            row.operator("skyworld.use_seed", text=str(seed), depress=seed == group.seed).seed = seed
 
 
 def _times(job, progress):

@@ -247,3 +247,14 @@ def test_the_fake_backend_refuses_strangers():
     with pytest.raises(UserError, match="token"):
         Client(fake.url, "wrong").ask("GET", "/jobs")
     fake.close()
+
+
+def test_choices_are_asked_for_the_photograph_and_the_chosen_seed_is_the_worlds(backend, photo, pump):
+    connected(pump)
+    bpy.context.scene.skyworld.seed = 5
+    assert bpy.ops.skyworld.offer_seeds() == {"FINISHED"}
+    pump(lambda: backend.jobs)
+    job = backend.jobs[0]
+    assert (job["kind"], job["parameters"]["photo"], job["parameters"]["seed"]) == ("choices", str(photo), 5)
+    bpy.ops.skyworld.use_seed(seed=7)
+    assert bpy.context.scene.skyworld.seed == 7

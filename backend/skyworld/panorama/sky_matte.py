@@ -101,11 +101,12 @@ def _grab_cut(small, region, off, tolerance, edges, down) -> np.ndarray:
     if background.sum() > 8 and foreground.sum() > 8:
         cv2.setRNGSeed(1)
         models = np.zeros((1, 65)), np.zeros((1, 65))
-        # A whisper of noise: on pixels of exactly one colour OpenCV's maximum flow does not end.
+        eight_bit = (small * 255).astype(np.uint8)
+        # A whisper of noise: on areas of exactly one colour OpenCV's maximum flow does not end.
+        even = cv2.morphologyEx(eight_bit, cv2.MORPH_GRADIENT, np.ones((9, 9))).max(-1, keepdims=True) == 0
         grain = np.random.default_rng(1).integers(-1, 2, small.shape)
-        cv2.grabCut(
-            np.clip(small * 255 + grain, 0, 255).astype(np.uint8), mark, None, *models, 4, cv2.GC_INIT_WITH_MASK
-        )
+        eight_bit = np.where(even, np.clip(eight_bit + grain, 0, 255), eight_bit).astype(np.uint8)
+        cv2.grabCut(eight_bit, mark, None, *models, 4, cv2.GC_INIT_WITH_MASK)
     sky = cv2.morphologyEx(np.isin(mark, (1, 3)).astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2)))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(sky)
     return np.where(stats[labels, cv2.CC_STAT_AREA] < 12, 0, sky).astype(np.uint8)

@@ -7,6 +7,7 @@ __all__ = ["KINDS", "PIPELINES", "warm"]
 # Imported in the worker only, when a job needs them.
 PIPELINES = {
     "world": "skyworld.recipe:generate",
+    "choices": "skyworld.choices:offer",
     "path": "skyworld.camera.paths:author",
     "render": "skyworld.shot.render:render",
     "export": "skyworld.splats.export:export",

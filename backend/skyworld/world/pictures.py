@@ -132,3 +132,16 @@ def _number(details: dict, tag: int) -> float | None:
         number = float(value) if getattr(value, "denominator", 1) else 0.0
         return number if math.isfinite(number) and number > 0 else None
     return None
+
+
+def within(picture: np.ndarray, size: int) -> np.ndarray:
+    """The picture [h, w, 3], made smaller by area where its longer side has more than `size` pixels."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    scale = size / max(height, width)
+    if scale >= 1:
+        return picture
+    return cv2.resize(
+        picture, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
+    )
