@@ -18,7 +18,7 @@ from skyworld.camera import Camera, resample_view, turned
 from skyworld.lift.disocclusion import hidden_layer
 from skyworld.lift.holes import close_holes, shell
 from skyworld.lift.init import gaussians_of_view
-from skyworld.lift.points import FACES, MARGIN, Layer, depth_view, face_camera
+from skyworld.lift.points import FACES, MARGIN, Layer, depth_view, face_camera, fringe
 from skyworld.models.roles import Photograph
 from skyworld.progress import Progress
 from skyworld.splats import Gaussians
@@ -83,7 +83,7 @@ def lift(
     reach = np.sqrt(3) / 2 * cube
     visible = yield from _share(0.0, 0.2, _visible(_within(whole, level.panorama), photograph, position, level))
     hidden = yield from _share(0.2, 0.3, _hidden(_within(whole, level.hidden), position, reach, eye_height))
-    targets = _targets(panorama, photograph, position, level)
+    targets = _targets(whole, photograph, position, level)
     everything = Gaussians.concatenate([visible, *hidden]).to(where)
     found = yield from _share(0.3, 0.45, close_holes(everything, whole, position, cube))
     behind = Gaussians.concatenate([*hidden, *found, shell(whole, position, reach)]).to(where)
@@ -124,13 +124,14 @@ def _visible(layer: Layer, photograph: Photograph | None, position: np.ndarray, 
         camera = photograph.camera.resized(min(level.photograph, photograph.camera.width))
         view = depth_view(layer, camera)
         picture = cv2.resize(photograph.picture, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
-        parts.append(gaussians_of_view(replace(view, picture=picture), LARGEST))
+        parts.append(gaussians_of_view(replace(view, picture=fringe(picture, view.sky)[1]), LARGEST))
         yield Progress(0.2, f"{len(parts[0]):,} Gaussians from the photograph")
     size = round(layer.distance.shape[1] / np.pi)
     for index, (yaw, pitch) in enumerate(FACES):
         view = depth_view(layer, face_camera(position, yaw, pitch, size, MARGIN), MARGIN)
         if photograph is not None:
             view = replace(view, mask=view.mask & ~_inside(view.camera.rays(), photograph.camera))
+        view = replace(view, picture=fringe(view.picture, view.sky)[1])
         parts.append(gaussians_of_view(view, LARGEST))
         yield Progress(0.2 + 0.8 * (index + 1) / len(FACES), f"{sum(map(len, parts)):,} Gaussians")
     return Gaussians.concatenate(parts)
@@ -161,23 +162,33 @@ def _hidden(layer: Layer, position: np.ndarray, reach: float, eye_height: float)
     return parts
 
 
-def _targets(panorama: np.ndarray, photograph: Photograph | None, position: np.ndarray, level: Quality) -> list[View]:
-    """Pictures that the centre's Gaussians must show: the photograph, and a ring of views of the panorama."""
+def _targets(layer: Layer, photograph: Photograph | None, position: np.ndarray, level: Quality) -> list[View]:
+    """Pictures that the centre's Gaussians must show: the photograph, and a ring of views of the panorama.
+
+    The sky's fringe is left out: the far shell shall not learn the leaves in front of it.
+    """
     views = []
     size = level.picture * 3 // 4
     for yaw, pitch in [(yaw, 0) for yaw in range(0, 360, 60)] + [(0, 80), (0, -80)]:
         camera = Camera.pinhole(turned(position, np.radians(yaw), np.radians(pitch)), np.radians(75), size, size)
         wide = camera.resized(2 * size)
-        picture = cv2.resize(resample_view(panorama, wide), (size, size), interpolation=cv2.INTER_AREA)
-        weight = np.ones((size, size), np.float32)
+        picture = cv2.resize(resample_view(layer.picture, wide), (size, size), interpolation=cv2.INTER_AREA)
+        weight = _without_fringe(layer, camera, picture)
         if photograph is not None:
             weight[_inside(camera.rays(), photograph.camera)] = 0
         views.append(View(camera, torch.from_numpy(picture), torch.from_numpy(weight)))
     if photograph is not None:
         camera = photograph.camera.resized(level.picture)
         picture = cv2.resize(photograph.picture, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
-        views.append(View(camera, torch.from_numpy(picture), share=4.0))
-    return [view for view in views if view.weight is None or view.weight.mean() > 0.05]
+        weight = _without_fringe(layer, camera, picture)
+        views.append(View(camera, torch.from_numpy(picture), torch.from_numpy(weight), share=4.0))
+    return [view for view in views if view.weight.mean() > 0.05]
+
+
+def _without_fringe(layer: Layer, camera: Camera, picture: np.ndarray) -> np.ndarray:
+    """[h, w] float32, 0 in the sky's fringe, else 1."""
+    sky = resample_view(layer.sky.astype(np.uint8), camera, cv2.INTER_NEAREST) > 0
+    return 1 - fringe(picture, sky)[0].astype(np.float32)
 
 
 def _optimised(
@@ -189,7 +200,7 @@ def _optimised(
         replace(
             view,
             picture=view.picture.to(device),
-            weight=None if view.weight is None else view.weight.to(device),
+            weight=view.weight.to(device),
         )
         for view in views
     ]

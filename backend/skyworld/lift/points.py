@@ -72,6 +72,40 @@ def depth_view(layer: Layer, camera: Camera, margin: int = 0) -> DepthView:
     )
 
 
+def fringe(picture: np.ndarray, sky: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sky pixels that show leaves and edges of what stands before the sky, and the picture with sky in their place.
+
+    picture: [h, w, 3].  sky: [h, w] bool.  Left on the far shell they would hang in the air, as soon as the camera
+    moves. They lie at the border of the sky, or near it and off its smooth colour.
+    Returns the pixels (bool [h, w]) and the picture.
+    """
+    scale = picture.shape[1] / 900
+    standing = (~sky).astype(np.uint8)
+    reach = 2 * max(1, round(2.5 * scale)) + 1
+    border = sky & (cv2.dilate(standing, np.ones((reach, reach), np.uint8)) > 0)
+    near = cv2.distanceTransform(1 - standing, cv2.DIST_L2, 5) < 60 * scale
+    clean = sky & ~border
+    for _ in range(2):  # the smooth colour, then without what was far off it
+        smooth, weight = _smooth(picture, clean, 7 * scale)
+        off = np.abs(picture - smooth).max(-1) > 0.06
+        clean &= ~(off & near) & (weight > 0)
+    smooth, weight = _smooth(picture, clean, 7 * scale)
+    wrong = sky & (border | (near & (np.abs(picture - smooth).max(-1) > 0.06))) & (weight > 1e-3)
+    return wrong, np.where(wrong[..., None], smooth, picture).astype(np.float32)
+
+
+def _smooth(picture: np.ndarray, known: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Average [h, w, 3] of the known pixels around each, from as near as there are any, and their share [h, w]."""
+    known = known.astype(np.float32)
+    total = weight = None
+    for times in (1, 5):  # the wider average only speaks where the nearer is silent
+        share = cv2.GaussianBlur(known, (0, 0), sigma * times) * (1.0 if times == 1 else 0.02)
+        colour = cv2.GaussianBlur(picture * known[..., None], (0, 0), sigma * times)
+        colour *= 1.0 if times == 1 else 0.02
+        total, weight = (colour, share) if total is None else (total + colour, weight + share)
+    return total / np.maximum(weight, 1e-6)[..., None], weight
+
+
 def write_points(
     path: Path | str, picture: np.ndarray, distance: np.ndarray, sky: np.ndarray | None, eye_height: float
 ) -> None:
