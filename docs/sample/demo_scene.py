@@ -76,3 +76,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    # All is written and the backend has ended. Blender's module can wait for ever for a thread of its own
+    # when Python takes itself down after a film was encoded, so it is not given the chance.
+    sys.stdout.flush()
+    os._exit(0)
