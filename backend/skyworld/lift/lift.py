@@ -178,10 +178,14 @@ def _targets(layer: Layer, photograph: Photograph | None, position: np.ndarray, 
             weight[_inside(camera.rays(), photograph.camera)] = 0
         views.append(View(camera, torch.from_numpy(picture), torch.from_numpy(weight)))
     if photograph is not None:
-        camera = photograph.camera.resized(level.picture)
-        picture = cv2.resize(photograph.picture, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
-        weight = _without_fringe(layer, camera, picture)
-        views.append(View(camera, torch.from_numpy(picture), torch.from_numpy(weight), share=4.0))
+        # Fitted at one size only, Gaussians smaller than its pixels look wrong from where pixels are larger.
+        widths = sorted({512, level.picture} if level.picture > 512 else {level.picture})
+        for width in widths:
+            camera = photograph.camera.resized(width)
+            picture = cv2.resize(photograph.picture, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
+            weight = _without_fringe(layer, camera, picture)
+            share = 4.0 / len(widths)
+            views.append(View(camera, torch.from_numpy(picture), torch.from_numpy(weight), share=share))
     return [view for view in views if view.weight.mean() > 0.05]
 
 
