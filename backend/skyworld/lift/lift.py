@@ -18,7 +18,7 @@ from skyworld.camera import Camera, resample_view, turned
 from skyworld.lift.disocclusion import hidden_layer
 from skyworld.lift.holes import close_holes, shell
 from skyworld.lift.init import gaussians_of_view
-from skyworld.lift.points import FACES, MARGIN, Layer, depth_view, face_camera, fringe
+from skyworld.lift.points import FACES, MARGIN, DepthView, Layer, depth_view, face_camera, fringe
 from skyworld.models.roles import Photograph
 from skyworld.progress import Progress
 from skyworld.splats import Gaussians
@@ -81,12 +81,12 @@ def lift(
     sky = np.zeros(distance.shape, bool) if sky is None else sky
     whole = Layer(panorama, distance.astype(np.float32), np.ones(distance.shape, bool), sky)
     reach = np.sqrt(3) / 2 * cube
-    visible = yield from _share(0.0, 0.2, _visible(_within(whole, level.panorama), photograph, position, level))
+    visible, fixed = yield from _share(0.0, 0.2, _visible(_within(whole, level.panorama), photograph, position, level))
     hidden = yield from _share(0.2, 0.3, _hidden(_within(whole, level.hidden), position, reach, eye_height))
     targets = _targets(whole, photograph, position, level)
-    everything = Gaussians.concatenate([visible, *hidden]).to(where)
+    everything = Gaussians.concatenate([visible, *fixed, *hidden]).to(where)
     found = yield from _share(0.3, 0.45, close_holes(everything, whole, position, cube))
-    behind = Gaussians.concatenate([*hidden, *found, shell(whole, position, reach)]).to(where)
+    behind = Gaussians.concatenate([*fixed, *hidden, *found, shell(whole, position, reach)]).to(where)
     visible = yield from _share(0.45, 1.0, _optimised(visible.to(where), behind, targets, level, seed))
     gaussians = Gaussians.concatenate([visible, behind]).to("cpu")
     yield Progress(1.0, f"{len(gaussians):,} Gaussians")
@@ -118,23 +118,31 @@ def _within(layer: Layer, width: int) -> Layer:
 
 
 def _visible(layer: Layer, photograph: Photograph | None, position: np.ndarray, level: Quality) -> Iterator[Progress]:
-    """What the centre sees: the photograph's pixels where it is, the panorama's everywhere else."""
-    parts = []
+    """What the centre sees: the photograph's pixels where it is, the panorama's everywhere else.
+
+    A generator that returns the Gaussians to optimise, and those of the sky's fringe, which no picture shows right.
+    """
+    parts, fixed = [], []
+
+    def add(view: DepthView) -> None:
+        wrong, picture = fringe(view.picture, view.sky)
+        parts.append(gaussians_of_view(replace(view, picture=picture, mask=view.mask & ~wrong), LARGEST))
+        if (view.mask & wrong).any():
+            fixed.append(gaussians_of_view(replace(view, picture=picture, mask=view.mask & wrong), LARGEST))
+
     if photograph is not None:
         camera = photograph.camera.resized(min(level.photograph, photograph.camera.width))
-        view = depth_view(layer, camera)
         picture = cv2.resize(photograph.picture, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
-        parts.append(gaussians_of_view(replace(view, picture=fringe(picture, view.sky)[1]), LARGEST))
+        add(replace(depth_view(layer, camera), picture=picture))
         yield Progress(0.2, f"{len(parts[0]):,} Gaussians from the photograph")
     size = round(layer.distance.shape[1] / np.pi)
     for index, (yaw, pitch) in enumerate(FACES):
         view = depth_view(layer, face_camera(position, yaw, pitch, size, MARGIN), MARGIN)
         if photograph is not None:
             view = replace(view, mask=view.mask & ~_inside(view.camera.rays(), photograph.camera))
-        view = replace(view, picture=fringe(view.picture, view.sky)[1])
-        parts.append(gaussians_of_view(view, LARGEST))
+        add(view)
         yield Progress(0.2 + 0.8 * (index + 1) / len(FACES), f"{sum(map(len, parts)):,} Gaussians")
-    return Gaussians.concatenate(parts)
+    return Gaussians.concatenate(parts), fixed
 
 
 def _inside(rays: np.ndarray, camera: Camera) -> np.ndarray:
