@@ -37,16 +37,19 @@ def in_window(script, picture):
     return said.stdout
 
 
+@pytest.mark.timeout(600)
 def test_the_panel_leads_from_a_photograph_to_a_world_in_the_scene(tmp_path):
     in_window("panel.py", tmp_path / "pictures" / "panel.png")
     for state in ("first", "ready", "running", "cancelling", "failed", "done", "lost"):
         assert (tmp_path / "pictures" / f"panel-{state}.png").stat().st_size > 5_000
 
 
+@pytest.mark.timeout(600)
 def test_render_shot_writes_frames_and_film_while_the_window_lives(tmp_path):
     in_window("shot.py", tmp_path / "pictures" / "shot.png")
 
 
+@pytest.mark.timeout(900)
 def test_a_photograph_becomes_a_world_and_a_frame_with_the_real_backend(tmp_path):
     with backend_process(tmp_path / "state") as said:
         shared = REPOSITORY / "build" / "gui"  # the window sees the repository under its own path
