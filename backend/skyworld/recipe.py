@@ -20,7 +20,7 @@ from skyworld.progress import Progress, stages
 from skyworld.world import World, atomic_write, digest
 
 # Raise a number when the code of that stage makes another result from the same inputs.
-VERSIONS = {"photograph": 1, "panorama": 2, "distance": 1, "lift": 3}
+VERSIONS = {"photograph": 2, "panorama": 2, "distance": 1, "lift": 3}
 
 # The long side at which a photograph is worked on: more than the panorama can hold at any width.
 WORKING_SIZE = 3072

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 COLUMNS = 384
+BARRIER = 5.0  # edge strength (Lab, at COLUMNS) that a cloud has not and eaves have
 
 
 def sky_matte(picture: np.ndarray) -> np.ndarray | None:
@@ -109,7 +110,19 @@ def _grab_cut(small, region, off, tolerance, edges, down) -> np.ndarray:
         cv2.grabCut(eight_bit, mark, None, *models, 4, cv2.GC_INIT_WITH_MASK)
     sky = cv2.morphologyEx(np.isin(mark, (1, 3)).astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2)))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(sky)
-    return np.where(stats[labels, cv2.CC_STAT_AREA] < 12, 0, sky).astype(np.uint8)
+    sky = np.where(stats[labels, cv2.CC_STAT_AREA] < 12, 0, sky).astype(np.uint8)
+    return _joined_to_top(sky, edges)
+
+
+def _joined_to_top(sky: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """uint8 [h, w]: `sky` without what only an edge joins to the upper border: a bright wall under its eaves."""
+    even = (sky > 0) & (edges < BARRIER)
+    _, labels = cv2.connectedComponents(even.astype(np.uint8), connectivity=4)
+    rows = max(2, sky.shape[0] // 40)
+    sizes = np.bincount(labels[:rows].ravel(), minlength=labels.max() + 1)
+    sizes[0] = 0
+    kept = (sizes > 0)[labels].astype(np.uint8)
+    return sky & cv2.dilate(kept, np.ones((5, 5), np.uint8))
 
 
 def _sharpened(picture: np.ndarray, cut: np.ndarray) -> np.ndarray:
