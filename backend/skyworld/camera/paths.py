@@ -1,5 +1,6 @@
 """Camera paths through a world: orbit and fly-through, inside the room that the world lets a camera roam."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,13 @@ class CameraPath:
 
     cameras: list[Camera]
     fps: float
+
+
+def cube_positions(centre: np.ndarray, cube: float) -> np.ndarray:
+    """[14, 3] metres: centres of the faces, then corners of a cube with the edge `cube` (Recipe, arXiv 2503.16611)."""
+    faces = [sign * axis for axis in np.eye(3) for sign in (-1, 1)]
+    corners = [np.array(signs) for signs in itertools.product((-1.0, 1.0), repeat=3)]
+    return centre + cube / 2 * np.array([*faces, *corners])
 
 
 def fly_through(centre: np.ndarray, half: float, frames: int) -> list[np.ndarray]:

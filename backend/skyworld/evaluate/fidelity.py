@@ -1,7 +1,6 @@
 """How true a world is to its photograph and how complete it is. Needs the world folder and nothing else."""
 
 from collections.abc import Iterator
-from itertools import product
 from pathlib import Path
 
 import cv2
@@ -9,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from skyworld.camera import Camera, resample_view, turned
+from skyworld.camera.paths import cube_positions
 from skyworld.world import World
 
 
@@ -52,12 +52,6 @@ def seam_ratio(panorama: np.ndarray) -> float:
     """Mean absolute step across the 360 seam over the mean absolute step between interior columns."""
     grey = np.asarray(panorama, np.float64).mean(-1)
     return float(np.abs(grey[:, 0] - grey[:, -1]).mean() / np.abs(np.diff(grey, axis=1)).mean())
-
-
-def cube_positions(centre: np.ndarray, edge: float) -> np.ndarray:
-    """[14, 3] metres: the six face centres and eight corners of the cube about `centre` (Recipe section 2.7)."""
-    signs = np.array([s for s in product((-1, 0, 1), repeat=3) if np.abs(s).sum() in (1, 3)], np.float64)
-    return centre + signs * edge / 2
 
 
 def coverage(world: World, gaussians, size: int = 256, headings: int = 8) -> Iterator[float]:

@@ -1,6 +1,5 @@
 """Views from around the centre: where they see nothing, something far is put."""
 
-import itertools
 from collections.abc import Iterator
 
 import cv2
@@ -8,6 +7,7 @@ import numpy as np
 import torch
 
 from skyworld.camera import Camera, pixels
+from skyworld.camera.paths import cube_positions
 from skyworld.lift.init import gaussians_of_view
 from skyworld.lift.points import FACES, DepthView, Layer, face_camera, face_views
 from skyworld.progress import Progress
@@ -17,13 +17,6 @@ from skyworld.splats import Gaussians, rasterize
 OPEN = 0.5
 # Pixels of a face of the cube around each position: coarse, for what is put there is seen at an angle or not at all.
 _SIZE = 128
-
-
-def cube_positions(centre: np.ndarray, cube: float) -> np.ndarray:
-    """[14, 3]: centres of the faces, then corners of a cube with the edge `cube` (Recipe, arXiv 2503.16611)."""
-    faces = [sign * axis for axis in np.eye(3) for sign in (-1, 1)]
-    corners = [np.array(signs) for signs in itertools.product((-1.0, 1.0), repeat=3)]
-    return centre + cube / 2 * np.array([*faces, *corners])
 
 
 def close_holes(gaussians: Gaussians, layer: Layer, centre: np.ndarray, cube: float) -> Iterator[Progress]:

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from skyworld.camera import Camera, directions, resample_view, turned
+from skyworld.camera.paths import cube_positions
 from skyworld.lift.disocclusion import hidden_layer
-from skyworld.lift.holes import cube_positions, shell
+from skyworld.lift.holes import shell
 from skyworld.lift.init import gaussians_of_view
 from skyworld.lift.lift import lift
 from skyworld.lift.points import MARGIN, Layer, depth_view, face_camera, face_views, write_points
