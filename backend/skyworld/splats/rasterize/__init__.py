@@ -1,7 +1,8 @@
 """One call that draws Gaussians: the same meaning and the same conventions on the CPU and on CUDA."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -9,21 +10,29 @@ from torch import Tensor
 from skyworld.camera import Camera, turned
 from skyworld.errors import UserError
 from skyworld.splats.gaussians import Gaussians
+from skyworld.splats.rasterize.options import Footprints, Options
 
 
 @dataclass(frozen=True)
 class Render:
     """What C cameras of one size see.
 
-    colour: [C, H, W, 3] premultiplied with alpha, sRGB-encoded; lies on the background where one is given.
-    alpha:  [C, H, W], 0 to 1.
-    depth:  [C, H, W] metres, expected value over what the pixel shows: camera z for `pinhole`, distance
-            along the ray for `equirect`; 0 where alpha is 0.
+    colour:            [C, H, W, 3] premultiplied with alpha, sRGB-encoded; lies on the background where one is given.
+    alpha:             [C, H, W], 0 to 1.
+    depth:             [C, H, W] metres, expected value over what the pixel shows: camera z, or distance along
+                       the ray for `equirect`; 0 where alpha is 0.
+    accumulated_depth: [C, H, W] metres, the same not divided by alpha.
+    normal:            [C, H, W, 3] in the world, towards the camera, premultiplied with alpha, not normalised;
+                       None where it was not asked for.
+    footprints:        of each Gaussian, for densification; None where they were not asked for.
     """
 
     colour: Tensor
     alpha: Tensor
     depth: Tensor
+    accumulated_depth: Tensor
+    normal: Tensor | None = None
+    footprints: Footprints | None = None
 
 
 def rasterize(
@@ -33,30 +42,45 @@ def rasterize(
     background: Tensor | Sequence[float] | None = None,
     sh_degree: int | None = None,
     antialiased: bool = False,
+    eps2d: float = 0.3,
+    colours: Tensor | None = None,
+    surfels: bool = False,
+    normals: bool = False,
+    world_to_camera: Tensor | None = None,
+    footprints: bool = False,
 ) -> Render:
-    """Draws the Gaussians as each camera sees them, on the device that they are on.
+    """Draws N Gaussians as each of C cameras sees them, on the device that the Gaussians are on.
 
-    background:  [3] colour that lies behind; None leaves the colour premultiplied.
-    sh_degree:   how many bands of the harmonics to use; all if None.
-    antialiased: thins Gaussians smaller than a pixel instead of widening them (Mip-Splatting).
+    background:      [3] colour that lies behind; None leaves the colour premultiplied.
+    sh_degree:       how many bands of the harmonics to use; all if None.
+    antialiased:     thins Gaussians smaller than a pixel instead of widening them (Mip-Splatting).
+    eps2d:           px^2 added to every covariance in the picture.
+    colours:         [N, 3] or [C, N, 3] instead of the harmonics.
+    surfels:         flat Gaussians: the third scale counts as 0, the third axis is the normal.
+    normals:         also accumulates the normals; that of a Gaussian with volume is its shortest axis.
+    world_to_camera: [C, 4, 4] instead of the poses of the cameras (not for `equirect`).
+    footprints:      also returns what densification needs (not for `equirect`).
 
-    Differentiable in all columns of the Gaussians. No Gaussians at all give the background, alpha 0, depth 0.
-    Raises UserError for values that are not finite (named and counted), for cameras of unlike size and
-    for camera models that cannot be drawn.
+    Differentiable in all columns of the Gaussians, in `colours` and in `world_to_camera`. No Gaussians at all
+    give the background, alpha 0, depth 0. Raises UserError for values that are not finite (named and counted)
+    and for cameras that cannot be drawn, alone or in one batch.
     """
-    if not cameras:
-        raise UserError("there is no camera to render")
-    if len({(camera.width, camera.height) for camera in cameras}) > 1:
-        raise UserError("cameras of one batch must have one size", hint="Render them one by one")
-    degree = gaussians.sh_degree if sh_degree is None else min(sh_degree, gaussians.sh_degree)
+    _check_cameras(cameras, equirect_only_plain=world_to_camera is None and not footprints)
+    count = (len(cameras), len(gaussians))
+    if colours is not None and tuple(colours.shape) not in ((count[1], 3), (*count, 3)):
+        raise ValueError(f"colours have shape {tuple(colours.shape)}, not {(count[1], 3)} or {(*count, 3)}")
+    if world_to_camera is not None and tuple(world_to_camera.shape) != (count[0], 4, 4):
+        raise ValueError(f"world_to_camera has shape {tuple(world_to_camera.shape)}, not {(count[0], 4, 4)}")
     gaussians.refuse_non_finite()
-    images, alphas = zip(*(_image(gaussians, camera, degree, antialiased) for camera in cameras), strict=True)
-    image, alpha = torch.stack(images), torch.stack(alphas)
-    colour = image[..., :3]
+    degree = gaussians.sh_degree if sh_degree is None else min(sh_degree, gaussians.sh_degree)
+    options = Options(degree, antialiased, eps2d, colours, surfels, normals, world_to_camera, footprints)
+    image, alpha, drawn = _draw(gaussians, cameras, options)
+    colour, accumulated = image[..., :3], image[..., 3]
     if background is not None:
         colour = colour + (1 - alpha)[..., None] * torch.as_tensor(background).to(colour)
     seen = alpha > 0
-    return Render(colour, alpha, torch.where(seen, image[..., 3] / torch.where(seen, alpha, 1.0), 0.0))
+    depth = torch.where(seen, accumulated / torch.where(seen, alpha, 1.0), 0.0)
+    return Render(colour, alpha, depth, accumulated, image[..., 4:] if normals else None, drawn)
 
 
 def compile_kernels() -> None:
@@ -73,19 +97,45 @@ def compile_kernels() -> None:
     (render.colour.sum() + render.depth.sum()).backward()
 
 
-def _image(gaussians: Gaussians, camera: Camera, degree: int, antialiased: bool) -> tuple[Tensor, Tensor]:
-    """Image [H, W, 4] (premultiplied colour, accumulated depth) and alpha [H, W] of one camera."""
-    if camera.model == "equirect":
+def _check_cameras(cameras: Sequence[Camera], equirect_only_plain: bool) -> None:
+    if not cameras:
+        raise UserError("there is no camera to render")
+    if len({(camera.width, camera.height) for camera in cameras}) > 1:
+        raise UserError("cameras of one batch must have one size", hint="Render them one by one")
+    models = {camera.model for camera in cameras}
+    if len(models) > 1:
+        raise UserError(f"cameras of one batch must be of one model, not {', '.join(sorted(models))}")
+    if models == {"equirect"} and not equirect_only_plain:
+        raise UserError("a panorama camera gives no footprints and takes no poses", hint="Use pinhole cameras")
+
+
+def _draw(
+    gaussians: Gaussians, cameras: Sequence[Camera], options: Options
+) -> tuple[Tensor, Tensor, Footprints | None]:
+    """Image [C, H, W, 4 or 7] (premultiplied colour, accumulated depth, normal), alpha [C, H, W], footprints."""
+    if cameras[0].model == "equirect":
         from skyworld.splats.rasterize.equirect import panorama
 
-        return panorama(camera, lambda face: _image(gaussians, face, degree, antialiased))
-    if camera.model != "pinhole":
-        raise UserError(f"a camera of the model {camera.model!r} cannot be rendered", hint="Use pinhole or equirect")
+        views = []
+        for index, camera in enumerate(cameras):
+            plain = replace(options, colours=options.colours_of(index))
+            views.append(panorama(camera, partial(_draw_face, gaussians, plain)))
+        return torch.stack([image for image, _ in views]), torch.stack([alpha for _, alpha in views]), None
     if len(gaussians) == 0:
-        size = (camera.height, camera.width)
-        return torch.zeros(*size, 4, device=gaussians.device), torch.zeros(size, device=gaussians.device)
+        return _nothing(len(cameras), cameras[0].height, cameras[0].width, options, gaussians.device)
     if gaussians.device.type == "cuda":
-        from skyworld.splats.rasterize.cuda import rasterize_pinhole
+        from skyworld.splats.rasterize.cuda import draw
     else:
-        from skyworld.splats.rasterize.cpu import rasterize_pinhole
-    return rasterize_pinhole(gaussians, camera, degree, antialiased)
+        from skyworld.splats.rasterize.cpu import draw
+    return draw(gaussians, cameras, options)
+
+
+def _draw_face(gaussians: Gaussians, options: Options, face: Camera) -> tuple[Tensor, ...]:
+    return _draw(gaussians, [face], options)
+
+
+def _nothing(count: int, height: int, width: int, options: Options, device) -> tuple[Tensor, Tensor, Footprints | None]:
+    image = torch.zeros(count, height, width, 7 if options.normals else 4, device=device)
+    empty = torch.zeros(count, 0, 2, device=device)
+    drawn = Footprints(empty[..., 0], empty, empty.clone()) if options.footprints else None
+    return image, torch.zeros(count, height, width, device=device), drawn

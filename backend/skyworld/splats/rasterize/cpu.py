@@ -1,31 +1,48 @@
 """Rasterization of CPU tensors with our own kernels."""
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from skyworld.camera import Camera
+from skyworld.errors import UserError
 from skyworld.splats import spherical_harmonics
 from skyworld.splats.gaussians import Gaussians
 from skyworld.splats.rasterize import kernels, projection
+from skyworld.splats.rasterize.options import Footprints, Options
 
 # One kernel at a time: each takes all cores, and numba's fallback threading layer dies when two Python
 # threads enter it at once.
 _LOCK = threading.Lock()
 
 
-def rasterize_pinhole(gaussians: Gaussians, camera: Camera, sh_degree: int, antialiased: bool) -> tuple[Tensor, Tensor]:
-    """Image [H, W, 4] (premultiplied colour and accumulated depth) and alpha [H, W]; differentiable."""
+def draw(gaussians: Gaussians, cameras: Sequence[Camera], options: Options) -> tuple[Tensor, Tensor, Footprints | None]:
+    """Image [C, H, W, 4] (premultiplied colour, accumulated depth), alpha [C, H, W]; differentiable."""
+    if cameras[0].model != "pinhole":
+        raise UserError(
+            f"a camera of the model {cameras[0].model!r} cannot be rendered", hint="Use pinhole or equirect"
+        )
+    if options.surfels or options.normals or options.world_to_camera is not None or options.footprints:
+        raise UserError("surfels, normals, poses and footprints cannot be rendered on the CPU")
+    views = [_pinhole_view(gaussians, camera, options, options.colours_of(c)) for c, camera in enumerate(cameras)]
+    return torch.stack([image for image, _ in views]), torch.stack([alpha for _, alpha in views]), None
+
+
+def _pinhole_view(gaussians: Gaussians, camera: Camera, options: Options, colours: Tensor | None):
     with _LOCK:
         seen = projection.visible(_array(gaussians.means), _array(gaussians.log_scales), *_pinhole(camera))
     columns = (gaussians.means, gaussians.log_scales, gaussians.quats, gaussians.logit_opacities, gaussians.sh)
     means, log_scales, quats, logits, sh = (_Take.apply(column, seen) for column in columns)
     means2d, conics, determinants, depths, compensations = _Project.apply(means, quats, log_scales.exp(), camera)
-    opacities = logits.sigmoid() * compensations if antialiased else logits.sigmoid()
+    opacities = logits.sigmoid() * compensations if options.antialiased else logits.sigmoid()
     position = torch.from_numpy(camera.position).to(means)
-    colours = spherical_harmonics.colours(sh, means - position, sh_degree)
+    if colours is None:
+        colours = spherical_harmonics.colours(sh, means - position, options.sh_degree)
+    else:
+        colours = _Take.apply(colours, seen)
     features = torch.cat([colours, depths[:, None]], 1)
     return _Composite.apply(means2d, conics, determinants, opacities, features, camera.width, camera.height)
 

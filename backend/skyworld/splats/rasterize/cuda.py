@@ -1,16 +1,22 @@
 """Rasterization of CUDA tensors with gsplat (1.5.3 and later)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from skyworld.camera import Camera
 from skyworld.errors import UserError
 from skyworld.splats.gaussians import Gaussians
-from skyworld.splats.rasterize.projection import EPS2D, NEAR
+from skyworld.splats.rasterize.options import Footprints, Options
+
+NEAR = 0.01  # metres
 
 
-def rasterize_pinhole(gaussians: Gaussians, camera: Camera, sh_degree: int, antialiased: bool) -> tuple[Tensor, Tensor]:
-    """Image [H, W, 4] (premultiplied colour and accumulated depth) and alpha [H, W]; differentiable."""
+def draw(gaussians: Gaussians, cameras: Sequence[Camera], options: Options) -> tuple[Tensor, Tensor, Footprints | None]:
+    """Image [C, H, W, 4] (premultiplied colour, accumulated depth), alpha [C, H, W]; differentiable."""
+    if options.surfels or options.normals or options.world_to_camera is not None or options.footprints:
+        raise UserError("surfels, normals, poses and footprints cannot be rendered on the GPU")
     # gsplat starts a compiler where it finds one, even without a GPU.
     if not torch.cuda.is_available():
         raise UserError("there is no CUDA GPU that PyTorch can use", hint="Choose the device `cpu` or `auto`")
@@ -31,16 +37,17 @@ def rasterize_pinhole(gaussians: Gaussians, camera: Camera, sh_degree: int, anti
             gaussians.quats,
             gaussians.log_scales.exp(),
             gaussians.logit_opacities.sigmoid(),
-            gaussians.sh,
-            torch.from_numpy(camera.world_to_camera).to(device, torch.float32)[None],
-            torch.from_numpy(camera.K).to(device, torch.float32)[None],
-            camera.width,
-            camera.height,
+            gaussians.sh if options.colours is None else options.colours,
+            torch.stack([torch.from_numpy(camera.world_to_camera) for camera in cameras]).to(device, torch.float32),
+            torch.stack([torch.from_numpy(camera.K) for camera in cameras]).to(device, torch.float32),
+            cameras[0].width,
+            cameras[0].height,
             near_plane=NEAR,
-            eps2d=EPS2D,
-            sh_degree=sh_degree,
+            eps2d=options.eps2d,
+            sh_degree=options.sh_degree if options.colours is None else None,
             packed=False,
             render_mode="RGB+D",
-            rasterize_mode="antialiased" if antialiased else "classic",
+            camera_model=cameras[0].model,
+            rasterize_mode="antialiased" if options.antialiased else "classic",
         )
-    return image[0], alpha[0, ..., 0]
+    return image, alpha[..., 0], None

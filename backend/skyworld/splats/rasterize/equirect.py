@@ -14,11 +14,11 @@ _FACES = [(0, 0), (np.pi / 2, 0), (np.pi, 0), (-np.pi / 2, 0), (0, np.pi / 2), (
 _MARGIN = 2
 
 
-def panorama(camera: Camera, draw: Callable[[Camera], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Image [H, W, 4] and alpha [H, W] of an `equirect` camera; the last channel is distance along the ray.
+def panorama(camera: Camera, draw: Callable[[Camera], tuple[Tensor, ...]]) -> tuple[Tensor, Tensor]:
+    """Image [H, W, D] and alpha [H, W] of an `equirect` camera; channel 3 is distance along the ray.
 
-    draw(pinhole) gives image [h, w, 4] (camera z in the last channel) and alpha [h, w]. At the centre of a
-    face, where it is coarsest, a pixel of the face is as small as a pixel of the panorama.
+    draw(pinhole) gives image [1, h, w, D] (camera z in channel 3), alpha [1, h, w] and what is ignored. At the
+    centre of a face, where it is coarsest, a pixel of the face is as small as a pixel of the panorama.
     """
     size = int(np.ceil(camera.width / np.pi)) + 1
     f, whole = size / 2, size + 2 * _MARGIN
@@ -39,15 +39,15 @@ def panorama(camera: Camera, draw: Callable[[Camera], tuple[Tensor, Tensor]]) ->
         rows, columns = np.nonzero(owners == index)
         here = rays[rows, columns]
         at, _ = face.project(here + face.position)
-        image, alpha = draw(face)
-        layers = torch.cat([image, alpha[..., None]], -1).permute(2, 0, 1)[None]
+        image, alpha, *_ = draw(face)
+        layers = torch.cat([image, alpha[..., None]], -1).permute(0, 3, 1, 2)
         grid = torch.from_numpy(2 * at / whole - 1).to(layers)[None, None]
         taken = torch.nn.functional.grid_sample(layers, grid, align_corners=False)[0, :, 0].T
         stretch = torch.from_numpy(1 / (here @ face.rotation[:, 2])).to(taken)
         taken = torch.cat([taken[:, :3], taken[:, 3:4] * stretch[:, None], taken[:, 4:]], 1)
         if result is None:
-            result = taken.new_zeros(camera.height * camera.width, 5)
+            result = taken.new_zeros(camera.height * camera.width, taken.shape[1])
         places = torch.from_numpy(rows * camera.width + columns).to(taken.device)
         result = result.index_copy(0, places, taken)
-    result = result.reshape(camera.height, camera.width, 5)
-    return result[..., :4], result[..., 4]
+    result = result.reshape(camera.height, camera.width, -1)
+    return result[..., :-1], result[..., -1]
