@@ -127,22 +127,29 @@ class Gaussians:
             extra={name: torch.cat([part.extra[name] for part in parts]) for name in shared},
         )
 
+    def non_finite(self) -> tuple[Tensor, str] | None:
+        """None, or which Gaussians [N] hold NaN or infinite values, and a sentence that counts them by column."""
+        columns = {name: getattr(self, name).detach() for name in NAMES}
+        # Finite sums have finite terms only: one pass without a mask, one wait for the GPU.
+        if torch.isfinite(torch.stack([column.sum() for column in columns.values()])).all():
+            return None
+        bad, counts = torch.zeros(len(self), dtype=torch.bool, device=self.device), []
+        for name, column in columns.items():
+            parts = [part.reshape(len(part), -1) for part in column.split(_ROWS)]
+            rows = torch.cat([~torch.isfinite(part).all(1) for part in parts])
+            bad |= rows
+            if rows.any():
+                counts.append(f"{name} of {int(rows.sum()):,}")
+        # A sum of large numbers may overflow without a bad one among them.
+        return (bad, f"NaN or infinite values in {', '.join(counts)} of {len(self):,} Gaussians") if counts else None
+
     def refuse_non_finite(self) -> None:
         """Raises UserError that names each column with NaN or infinite values and counts its Gaussians."""
-        bad = []
-        for name in NAMES:
-            tensor = getattr(self, name).detach()
-            # The sum of finite float32 values is finite in float64: one pass without a mask.
-            if not torch.isfinite(tensor.sum(dtype=torch.float64)):
-                rows = int((~torch.isfinite(tensor)).reshape(len(self), -1).any(1).sum())
-                bad.append(f"{name} of {rows:,}")
-        if bad:
-            raise UserError(
-                f"NaN or infinite values in {', '.join(bad)} of {len(self):,} Gaussians",
-                hint="Remove those Gaussians, or load the splats from before the damage",
-            )
+        if found := self.non_finite():
+            raise UserError(found[1], hint="Remove those Gaussians, or load the splats from before the damage")
 
 
+_ROWS = 1 << 18  # looked at together for NaN
 NAMES = ("means", "log_scales", "quats", "logit_opacities", "sh")
 
 
@@ -159,6 +166,17 @@ def quaternion_product(a: Tensor, b: Tensor) -> Tensor:
         ],
         -1,
     )
+
+
+def rotation_matrices(quats: Tensor) -> Tensor:
+    """wxyz quaternions [..., 4] of any length -> [..., 3, 3]; differentiable."""
+    w, x, y, z = torch.nn.functional.normalize(quats, dim=-1).unbind(-1)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return torch.stack([torch.stack(row, -1) for row in rows], -2)
 
 
 def quaternion(rotations: np.ndarray) -> np.ndarray:

@@ -102,7 +102,7 @@ def test_damaged_values_are_counted(tmp_path):
     values[1, 0] = np.nan
     values[3, 4] = np.inf
     (tmp_path / "a.ply").write_bytes(header(count=5) + values.tobytes())
-    with pytest.raises(UserError, match="2 of its 5 Gaussians"):
+    with pytest.raises(UserError, match="means of 1, sh of 1 of 5 Gaussians"):
         read_ply(tmp_path / "a.ply")
 
 

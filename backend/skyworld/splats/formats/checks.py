@@ -1,7 +1,8 @@
 """What every reader and writer of splat files does: map the file, doubt its header, tell what is lost."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,21 @@ def slices(count: int, step: int = CHUNK) -> Iterator[slice]:
         yield slice(start, min(start + step, count))
 
 
+@contextmanager
+def behind(consume: Callable) -> Iterator[Callable]:
+    """put(data): has a thread `consume` it while the next is made. Returns when the data before it is consumed."""
+    with ThreadPoolExecutor(1, "behind") as thread:
+        last = thread.submit(int)
+
+        def put(data) -> None:
+            nonlocal last
+            last.result()
+            last = thread.submit(consume, data)
+
+        yield put
+        last.result()
+
+
 def refuse_promise(path: Path | str, what: str, promised: int, found: int, ratio: int = _RATIO) -> None:
     """Raises UserError where `found` bytes cannot honestly decode to `promised` bytes: before memory is taken."""
     if promised > max(_HARMLESS, ratio * found):
@@ -94,41 +110,34 @@ def allocated(count: int, degree: int, path: Path | str) -> Gaussians:
 
 def validated(gaussians: Gaussians, path: Path | str, drop_invalid: bool = False) -> Gaussians:
     """The Gaussians that are finite. Raises UserError that names and counts the others, unless they may be dropped."""
-    keep, problem = _finite(gaussians)
-    if not problem:
+    found = gaussians.non_finite()
+    if found is None:
         return gaussians
+    bad, problem = found
     if not drop_invalid:
         raise UserError(problem, file=path, hint="Read it with drop_invalid=True to leave those Gaussians out")
-    left = int(keep.sum())
-    if left == 0:
+    if bad.all():
         raise UserError("every Gaussian in it has NaN or infinite values", file=path, hint="Choose another file")
-    told(f"{path}: {len(keep) - left:,} of {len(keep):,} Gaussians have NaN or infinite values and were left out.")
-    return gaussians[torch.from_numpy(keep)]
+    told(f"{path}: {int(bad.sum()):,} of {len(bad):,} Gaussians have NaN or infinite values and were left out.")
+    return gaussians.mapped(lambda column: _compacted(column, ~bad))
+
+
+def _compacted(column: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+    """column[keep], made in its own memory."""
+    end = 0
+    for part in slices(len(column)):
+        rows = column[part][keep[part]]
+        column[end : end + len(rows)] = rows
+        end += len(rows)
+    return column[:end]
 
 
 def refuse_unwritable(gaussians: Gaussians, path: Path | str) -> None:
     """Raises UserError where there is nothing to write, or NaN and infinite values that no quantised format holds."""
     if len(gaussians) == 0:
         raise UserError("there are no Gaussians to write", file=path, hint="Choose an object that has some")
-    problem = _finite(gaussians)[1]
-    if problem:
-        raise UserError(problem, file=path, hint="Remove those Gaussians, or take them from before the damage")
-
-
-def _finite(gaussians: Gaussians) -> tuple[np.ndarray, str]:
-    """Which Gaussians [N] are finite in all columns, and a sentence about the others, empty where there are none."""
-    keep, bad = np.ones(len(gaussians), bool), dict.fromkeys(NAMES, 0)
-    for part in slices(len(gaussians)):
-        for name, rows in vars(arrays(gaussians[part])).items():
-            with np.errstate(invalid="ignore"):
-                total = rows.sum(dtype=np.float64)
-            # The sum of finite float32 is finite in float64: no mask unless there is need of one.
-            if not np.isfinite(total):
-                good = np.isfinite(rows).reshape(len(rows), -1).all(1)
-                keep[part] &= good
-                bad[name] += int((~good).sum())
-    counts = ", ".join(f"{name} of {count:,}" for name, count in bad.items() if count)
-    return keep, f"NaN or infinite values in {counts} of {len(gaussians):,} Gaussians" if counts else ""
+    if found := gaussians.non_finite():
+        raise UserError(found[1], file=path, hint="Remove those Gaussians, or take them from before the damage")
 
 
 def told(sentence: str) -> None:

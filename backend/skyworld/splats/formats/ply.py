@@ -5,7 +5,8 @@ harmonics. Columns that do not belong to the layout are kept as `extra`. Written
 f_rest is channel by channel: all coefficients of red above the constant one, then green, then blue.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 
 from skyworld.errors import UserError
-from skyworld.splats.formats.checks import columns_named, told, validated
+from skyworld.splats.formats.checks import allocated, arrays, behind, columns_named, slices, told, truncated, validated
 from skyworld.splats.gaussians import Gaussians
 from skyworld.world.files import atomic_write, mendable
 
@@ -28,7 +29,7 @@ _SCALES, _QUATS = tuple(f"scale_{i}" for i in range(3)), tuple(f"rot_{i}" for i 
 _NORMALS = ("nx", "ny", "nz")
 _REQUIRED = (*_MEANS, *_DC, *_OPACITY, *_SCALES, *_QUATS)
 _REST_COUNTS = {0: 0, 9: 1, 24: 2, 45: 3}  # number of f_rest columns -> degree
-_ROWS = 65536  # handled at once: small enough for the cache, and a file never lies in memory twice
+_ROWS = 4096  # handled at once: a megabyte with all harmonics, which stays in the cache
 _HEADER_LIMIT = 1 << 20  # bytes
 
 
@@ -50,46 +51,54 @@ def read_ply(path: Path | str, *, drop_invalid: bool = False) -> Gaussians:
     if not path.is_file():
         raise UserError("there is no such file", file=path, hint="Choose a .ply of Gaussian splats")
     with mendable(path), path.open("rb") as file:
-        size = path.stat().st_size
         header = _read_header(file, path)
         degree = _check_columns(header, path)
-        _check_size(header, size, path)
-        gaussians = _Rows(header.count, degree, _extra_names(header))
+        _check_size(header, path.stat().st_size, path)
+        gaussians = allocated(header.count, degree, path)
+        gaussians.extra = {name: torch.empty(header.count) for name in _extra_names(header)}
+        table = _table(gaussians)
         blocks = _ascii_blocks(file, header, path) if header.format == "ascii" else _binary_blocks(file, header, path)
-        for start, columns in blocks:
-            gaussians.fill(start, columns)
-        return gaussians.finish(path, drop_invalid)
+        for part, block in blocks:
+            for names, column in table.items():
+                block.take(names, column[part])
+    return validated(gaussians, path, drop_invalid)
 
 
 def write_ply(path: Path | str, gaussians: Gaussians) -> None:
     """Writes all columns, one-dimensional extra ones included; the file appears whole or not at all."""
-    columns = [tensor.detach().cpu().float().numpy() for _, tensor in gaussians.tensors()]
-    means, log_scales, quats, opacities, sh = columns[:5]
-    extra = {
-        name: tensor.detach().cpu().float().numpy() for name, tensor in gaussians.extra.items() if tensor.ndim == 1
-    }
-    rest = (sh.shape[1] - 1) * 3
-    names = [*_MEANS, *_NORMALS, *_DC, *(f"f_rest_{i}" for i in range(rest)), *_OPACITY, *_SCALES, *_QUATS, *extra]
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(gaussians)}"]
+    lost = [name for name, column in gaussians.extra.items() if column.ndim != 1]
+    kept = replace(gaussians, extra={name: gaussians.extra[name] for name in gaussians.extra if name not in lost})
+    names = [name for group in _table(kept[:0]) for name in group]
+    names[3:3] = _NORMALS
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(kept)}"]
     header += [f"property float {name}" for name in names] + ["end_header", ""]
-    block = np.zeros((min(_ROWS, max(len(gaussians), 1)), len(names)), "<f4")
-    with atomic_write(path) as temporary, mendable(path), open(temporary, "wb") as file:
-        file.write("\n".join(header).encode("ascii"))
-        for start in range(0, len(gaussians), _ROWS):
-            rows = slice(start, min(start + _ROWS, len(gaussians)))
-            part = block[: rows.stop - rows.start]
-            part[:, 0:3], part[:, 6:9] = means[rows], sh[rows, 0]
-            for channel in range(3):
-                first = 9 + channel * rest // 3
-                part[:, first : first + rest // 3] = sh[rows, 1:, channel]
-            part[:, 9 + rest], part[:, 10 + rest : 13 + rest] = opacities[rows], log_scales[rows]
-            part[:, 13 + rest : 17 + rest] = quats[rows]
-            for index, column in enumerate(extra.values()):
-                part[:, 17 + rest + index] = column[rows]
-            file.write(part.data)
-    lost = [name for name in gaussians.extra if name not in extra]
+    buffers = np.zeros((2, min(_ROWS, len(kept)), len(names)), "<f4")  # one is written while the other is filled
+    with atomic_write(path) as temporary, mendable(path), open(temporary, "wb") as file, behind(file.write) as put:
+        put("\n".join(header).encode("ascii"))
+        for turn, part in enumerate(slices(len(kept), _ROWS)):
+            block = buffers[turn % 2, : part.stop - part.start]
+            for group, column in _table(kept[part]).items():
+                first = names.index(group[0])
+                block[:, first : first + len(group)] = column
+            put(block.data)
     if lost:
         told(f"{path}: {columns_named(lost)} left out: a column of .ply is one number for each Gaussian.")
+
+
+def _table(gaussians: Gaussians) -> dict[tuple[str, ...], np.ndarray]:
+    """Properties that stand side by side in a file -> their columns [N, ...], views of `gaussians` on the CPU."""
+    columns, extra = arrays(gaussians), gaussians.extra
+    higher = columns.sh.shape[1] - 1
+    rest = [tuple(f"f_rest_{c * higher + i}" for i in range(higher)) for c in range(3 if higher else 0)]
+    return {
+        _MEANS: columns.means,
+        _DC: columns.sh[:, 0],
+        **{names: columns.sh[:, 1:, channel] for channel, names in enumerate(rest)},
+        _OPACITY: columns.logit_opacities[:, None],
+        _SCALES: columns.log_scales,
+        _QUATS: columns.quats,
+        **{(name,): column.detach().cpu().float().numpy()[:, None] for name, column in extra.items()},
+    }
 
 
 def _read_header(file: BinaryIO, path: Path) -> _Header:
@@ -127,7 +136,7 @@ def _read_header(file: BinaryIO, path: Path) -> _Header:
             return _Header(form, count, np.dtype(fields), start)
         before.append(bool(unknown))
         if not unknown:
-            start += count * np.dtype([(column, _TYPES[kind]) for column, kind in properties]).itemsize
+            start += count * sum(np.dtype(_TYPES[kind]).itemsize for _, kind in properties)
     raise UserError("this PLY file has no vertices", file=path, hint=_NOT_SPLATS)
 
 
@@ -166,43 +175,9 @@ def _extra_names(header: _Header) -> list[str]:
     return [name for name in header.dtype.names if name not in layout and not name.startswith("f_rest_")]
 
 
-def _binary_blocks(file: BinaryIO, header: _Header, path: Path):
-    """(first row, float32 [rows, columns] or structured rows) block by block."""
-    plain = all(header.dtype[name] == np.dtype("<f4") for name in header.dtype.names)
-    file.seek(header.start)
-    buffer = np.empty(min(_ROWS, header.count), header.dtype)
-    for start in range(0, header.count, _ROWS):
-        block = buffer[: min(_ROWS, header.count - start)]
-        if file.readinto(block.view(np.uint8)) != block.nbytes:
-            raise UserError("the file is truncated", file=path, hint="Copy or export it again")
-        names = header.dtype.names
-        # One matrix and column slices where that is possible: twice as fast as fields.
-        matrix = block.view("<f4").reshape(len(block), -1) if plain else None
-        yield start, _Columns(block, matrix, {name: index for index, name in enumerate(names)})
-
-
-def _ascii_blocks(file: BinaryIO, header: _Header, path: Path):
-    names = header.dtype.names
-    columns = {name: index for index, name in enumerate(names)}
-    for start in range(0, header.count, _ROWS):
-        rows = min(_ROWS, header.count - start)
-        lines = [file.readline(65536) for _ in range(rows)]
-        try:
-            matrix = np.array([line.split() for line in lines], np.float64).astype(np.float32)
-        except ValueError:
-            matrix = np.empty((0, 0))
-        if matrix.shape != (rows, len(names)):
-            raise UserError(
-                f"rows {start + 1:,} to {start + rows:,} do not all hold {len(names)} numbers",
-                file=path,
-                hint="The file is damaged or truncated: copy or export it again",
-            )
-        yield start, _Columns(None, matrix, columns)
-
-
 @dataclass
-class _Columns:
-    """A block of rows whose columns can be taken by name."""
+class _Block:
+    """Some rows of a file, whose columns can be taken by name; as one matrix where all of them are float32."""
 
     rows: np.ndarray | None
     matrix: np.ndarray | None
@@ -211,58 +186,40 @@ class _Columns:
     def take(self, names: tuple[str, ...], into: np.ndarray) -> None:
         """Copies the columns into `into` [rows, len(names)]."""
         places = [self.index[name] for name in names]
-        if self.matrix is not None and places == list(range(places[0], places[0] + len(places))):
-            into[:] = self.matrix[:, places[0] : places[-1] + 1]
-        elif self.matrix is not None:
-            into[:] = self.matrix[:, places]
-        else:
+        if self.matrix is None:
             for column, name in enumerate(names):
                 into[:, column] = self.rows[name]
+        elif places == list(range(places[0], places[0] + len(places))):
+            into[:] = self.matrix[:, places[0] : places[-1] + 1]
+        else:
+            into[:] = self.matrix[:, places]
 
 
-class _Rows:
-    """Gaussians that are filled block by block."""
+def _binary_blocks(file: BinaryIO, header: _Header, path: Path) -> Iterator[tuple[slice, _Block]]:
+    names = {name: index for index, name in enumerate(header.dtype.names)}
+    plain = all(header.dtype[name] == np.dtype("<f4") for name in names)
+    file.seek(header.start)
+    buffer = np.empty(min(_ROWS, header.count), header.dtype)
+    for part in slices(header.count, _ROWS):
+        rows = buffer[: part.stop - part.start]
+        if file.readinto(rows.view(np.uint8)) != rows.nbytes:
+            raise truncated(path, f"its {header.count:,} Gaussians")
+        yield part, _Block(rows, rows.view("<f4").reshape(len(rows), -1) if plain else None, names)
 
-    def __init__(self, count: int, degree: int, extra: list[str]):
-        self.bands = (degree + 1) ** 2
-        self.arrays = {
-            "means": np.empty((count, 3), np.float32),
-            "log_scales": np.empty((count, 3), np.float32),
-            "quats": np.empty((count, 4), np.float32),
-            "logit_opacities": np.empty((count, 1), np.float32),
-            "sh": np.empty((count, self.bands, 3), np.float32),
-        }
-        self.extra = {name: np.empty((count, 1), np.float32) for name in extra}
-        self.damaged = 0
 
-    def fill(self, start: int, columns: _Columns) -> None:
-        rows = len(columns.matrix if columns.matrix is not None else columns.rows)
-        span = slice(start, start + rows)
-        layout = {"means": _MEANS, "log_scales": _SCALES, "quats": _QUATS, "logit_opacities": _OPACITY}
-        for name, source in layout.items():
-            columns.take(source, self.arrays[name][span])
-        sh = self.arrays["sh"][span]
-        columns.take(_DC, sh[:, 0])
-        for channel in range(3 if self.bands > 1 else 0):
-            first = channel * (self.bands - 1)
-            columns.take(tuple(f"f_rest_{first + i}" for i in range(self.bands - 1)), sh[:, 1:, channel])
-        for name, array in self.extra.items():
-            columns.take((name,), array[span])
-        parts = [array[span] for array in self.arrays.values()]
-        if not all(np.isfinite(part.sum(dtype=np.float64)) for part in parts):
-            good = np.logical_and.reduce([np.isfinite(part).reshape(rows, -1).all(1) for part in parts])
-            self.damaged += int((~good).sum())
-
-    def finish(self, path: Path, drop_invalid: bool) -> Gaussians:
-        count = len(self.arrays["means"])
-        if self.damaged and not drop_invalid:
+def _ascii_blocks(file: BinaryIO, header: _Header, path: Path) -> Iterator[tuple[slice, _Block]]:
+    names = {name: index for index, name in enumerate(header.dtype.names)}
+    for part in slices(header.count, _ROWS):
+        count = part.stop - part.start
+        lines = [file.readline(65536) for _ in range(count)]
+        try:
+            matrix = np.array([line.split() for line in lines], np.float64).astype(np.float32)
+        except ValueError:
+            matrix = np.empty((0, 0))
+        if matrix.shape != (count, len(names)):
             raise UserError(
-                f"{self.damaged:,} of its {count:,} Gaussians have values that are NaN or infinite",
+                f"rows {part.start + 1:,} to {part.stop:,} do not all hold {len(names)} numbers",
                 file=path,
-                hint="Delete them in the program that made the file, or export it again",
+                hint="The file is damaged or truncated: copy or export it again",
             )
-        tensors = {name: torch.from_numpy(array) for name, array in self.arrays.items()}
-        tensors["logit_opacities"] = tensors["logit_opacities"][:, 0]
-        extra = {name: torch.from_numpy(array[:, 0]) for name, array in self.extra.items()}
-        gaussians = Gaussians(**tensors, extra=extra)
-        return validated(gaussians, path, drop_invalid) if self.damaged else gaussians
+        yield part, _Block(None, matrix, names)
