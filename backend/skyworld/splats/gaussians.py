@@ -149,7 +149,7 @@ class Gaussians:
             raise UserError(found[1], hint="Remove those Gaussians, or load the splats from before the damage")
 
 
-_ROWS = 1 << 18  # looked at together for NaN
+_ROWS = 1 << 14  # looked at together for NaN
 NAMES = ("means", "log_scales", "quats", "logit_opacities", "sh")
 
 

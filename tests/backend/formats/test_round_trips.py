@@ -3,7 +3,6 @@
 import gzip
 import math
 import struct
-import tracemalloc
 import zipfile
 
 import numpy as np
@@ -225,21 +224,6 @@ def test_opacities_of_nothing_and_everything_stay_finite(scene, tmp_path):
         read = formats.read(tmp_path / f"a{suffix}")
         assert torch.isfinite(read.logit_opacities).all()
         assert sorted(read.logit_opacities.sigmoid().tolist())[0] < 2e-6
-
-
-def test_a_reader_needs_little_more_memory_than_the_gaussians(scene, tmp_path):
-    """numpy's and Python's own memory; the tensors of the result are torch's and not counted here."""
-    gaussians = scene(count=200_000)
-    for name, options in (("a.spz", {}), ("b.spz", {"version": 4}), ("a.compressed.ply", {}), ("a.glb", {})):
-        path = tmp_path / name
-        tracemalloc.start()
-        formats.write(path, gaussians, **options)
-        written = tracemalloc.get_traced_memory()[1]
-        tracemalloc.reset_peak()
-        formats.read(path)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert max(written, peak) < gaussians.nbytes / 1.5, name
 
 
 def test_files_of_version_1_of_spz_hold_half_floats(scene, tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skyworld.splats.formats.checks import slices
 from skyworld.splats.spherical_harmonics import C0
 
 # An 8-bit opacity of 0 or 1 has an infinite logit; this keeps it finite and still rounds back to the same byte.
@@ -69,11 +70,11 @@ def from_smallest_three(largest: np.ndarray, rest: np.ndarray) -> np.ndarray:
 
 def morton_order(means: Tensor) -> Tensor:
     """Indices [n] that walk `means` [n, 3] along a Z-order curve of 2^21 cells an axis: neighbours stay together."""
-    codes = torch.zeros(len(means), dtype=torch.int64)
-    for axis in range(3):
-        column = means[:, axis]
-        low, high = column.aminmax()
-        bits = ((column - low) / (high - low).clamp_min(1e-30) * (2**21 - 1)).long()
+    low, high = torch.aminmax(means, dim=0)
+    scale = (2**21 - 1) / (high - low).clamp_min(1e-30)
+    codes = torch.empty(len(means), dtype=torch.int64, device=means.device)
+    for part in slices(len(means)):
+        bits = ((means[part] - low) * scale).long()
         # Each step doubles the gaps between the bits: 21 bits end two apart.
         for shift, mask in (
             (32, 0x1F00000000FFFF),
@@ -83,5 +84,5 @@ def morton_order(means: Tensor) -> Tensor:
             (2, 0x1249249249249249),
         ):
             bits = (bits | bits << shift) & mask
-        codes |= bits << axis
+        codes[part] = bits[:, 0] | bits[:, 1] << 1 | bits[:, 2] << 2
     return torch.argsort(codes, stable=True)
