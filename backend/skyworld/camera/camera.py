@@ -18,9 +18,9 @@ Model = Literal["pinhole", "ortho", "equirect"]
 LEVEL = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Camera:
-    """A posed camera.
+    """A posed camera. Two are equal if they are the same object.
 
     camera_to_world: [4, 4] float64, OpenCV axes, metres.
     K:               [3, 3] float64, pixels (for `ortho` pixels per metre; unused by `equirect`).

@@ -53,7 +53,7 @@ LAYERS = 2
 # depth of their means, and a wide one beside the picture's centre would come before what it lies behind.
 SET_BACK, SKY_SET_BACK = 1.02, 1.06
 # Learning rates of the optimisation.
-RATES = {"sh": 0.1, "logit_opacities": 0.1, "log_scales": 0.02}
+RATES = {"sh": (0.1, 0.01), "logit_opacities": (0.1, 0.01), "log_scales": (0.02, 0.002)}
 # Blocks of pixels that one Gaussian may stand for in even regions.
 LARGEST = 8
 

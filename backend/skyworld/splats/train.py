@@ -1,47 +1,98 @@
-"""Fitting Gaussians to pictures: one small loop; what is fitted, how fast and how long are data."""
+"""Fitting Gaussians to pictures: one loop. What is fitted, how fast, by which losses and how long are data."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from skyworld.camera import Camera
+from skyworld.errors import UserError
 from skyworld.progress import Progress
-from skyworld.splats import losses
-from skyworld.splats.gaussians import NAMES, Gaussians
-from skyworld.splats.rasterize import rasterize
+from skyworld.splats import losses, smoothing
+from skyworld.splats.appearance import Appearance
+from skyworld.splats.densify import Still, Strategy
+from skyworld.splats.distortion import Distortion
+from skyworld.splats.fitted import Fitted
+from skyworld.splats.gaussians import Gaussians
+from skyworld.splats.losses import PHOTOMETRIC, Sight, Term
+from skyworld.splats.rasterize import Options, draw
+from skyworld.world.files import atomic_write
+
+# Seconds between two reports, and between two pictures of the present state.
+REPORT, PICTURE = 0.1, 2.0
+
+# Learning rates of 3DGS; those of the means are in units of the scene's extent and fall a hundredfold.
+RATES_3DGS = {"log_scales": 0.005, "quats": 0.001, "logit_opacities": 0.05, "sh": 0.0025}
 
 
 @dataclass(frozen=True)
 class View:
-    """A picture [H, W, 3] that `camera` should see.
+    """A picture [H, W, 3] that `camera` should see: float32 0 to 1, or uint8.
 
     weight: [H, W], how much each pixel counts, 0 for none; None for all alike.
     share:  how often the view is taken, relative to the others.
+    depth:  [H, W] metres along the camera's z, not finite or 0 where it is not known.
+    normal: [H, W, 3] in the world, 0, 0, 0 where it is not known.
     """
 
     camera: Camera
     picture: Tensor
     weight: Tensor | None = None
     share: float = 1.0
+    depth: Tensor | None = None
+    normal: Tensor | None = None
+
+    def smaller(self, divisor: int) -> "View":
+        """At a divisor of its size: pictures by area, depth and normals by their nearest pixel."""
+        if divisor == 1:
+            return self
+        size = (max(1, self.camera.height // divisor), max(1, self.camera.width // divisor))
+        picture = interpolate(_unit(self.picture).permute(2, 0, 1)[None], size, mode="area")[0].permute(1, 2, 0)
+        weight = None if self.weight is None else interpolate(self.weight[None, None], size, mode="area")[0, 0]
+        depth = None if self.depth is None else interpolate(self.depth[None, None], size)[0, 0]
+        normal = (
+            None if self.normal is None else interpolate(self.normal.permute(2, 0, 1)[None], size)[0].permute(1, 2, 0)
+        )
+        camera = self.camera.resized(size[1], size[0])
+        return replace(self, camera=camera, picture=picture.contiguous(), weight=weight, depth=depth, normal=normal)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """steps: views taken, one a step.  rates: Adam's learning rate by column; columns without a rate stay.
+    """steps: views taken, one a step.
 
-    The rates fall exponentially to `final` of themselves. ssim: share of 1 - SSIM in the loss, the rest is L1.
+    rates:        Adam's learning rate by column, or (first, last), between which it falls exponentially; columns
+                  without a rate stay. The higher harmonics learn at a twentieth of the rate of `sh`.
+    sizes:        (until, divisor): up to this share of the steps pictures are a divisor of their size.
+    sh_every:     steps after which one more band of the harmonics joins; 0 for all from the start.
+    selective:    only the Gaussians that a view sees move (selective Adam).
+    smooth_every: steps after which the 3D smoothing filter is measured again; 0 for no filter.
     """
 
     steps: int
-    rates: dict[str, float] = field(
-        default_factory=lambda: {"log_scales": 0.005, "quats": 0.001, "logit_opacities": 0.05, "sh": 0.0025}
-    )
-    final: float = 0.1
-    ssim: float = 0.2
+    rates: Mapping[str, float | tuple[float, float]] = field(default_factory=lambda: dict(RATES_3DGS))
+    sizes: tuple[tuple[float, int], ...] = ()
+    sh_every: int = 0
+    selective: bool = False
+    smooth_every: int = 0
     seed: int = 0
+
+    def rates_at(self, step: int) -> dict[str, float]:
+        gone = step / max(self.steps - 1, 1)
+        return {
+            name: rate if isinstance(rate, int | float) else rate[0] * (rate[1] / rate[0]) ** gone
+            for name, rate in self.rates.items()
+        }
+
+    def divisor_at(self, step: int) -> int:
+        return next((divisor for until, divisor in self.sizes if step < until * self.steps), 1)
 
 
 def fit(
@@ -49,68 +100,181 @@ def fit(
     views: Sequence[View],
     schedule: Schedule,
     *,
+    terms: Sequence[Term] = PHOTOMETRIC,
+    strategy: Strategy = Still(),  # noqa: B008, frozen
+    appearance: Appearance | None = None,
+    distortion: Distortion | None = None,
     fixed: Gaussians | None = None,
-    background: Sequence[float] = (0.0, 0.0, 0.0),
+    background: Sequence[float] | str = (0.0, 0.0, 0.0),
+    drawing: Mapping[str, object] | None = None,
     resume: dict | None = None,
     checkpoint: Callable[[dict], None] | None = None,
     checkpoint_every: int = 100,
+    preview: Path | None = None,
+    team: tuple[int, int] = (0, 1),
 ) -> Iterator[Progress]:
-    """Yields progress after each step, its message the loss; the return value is the fitted Gaussians.
+    """Yields progress about ten times a second; the return value is the fitted Gaussians.
 
-    fixed: further Gaussians, which are drawn too and stay as they are; they are not returned.
+    appearance, distortion: trained along, in place; picture i of theirs is views[i].
+    fixed:      further Gaussians, which are drawn too and stay as they are; they are not returned.
+    background: a colour, or "random" for another one in each step (nothing then hides in it).
+    drawing:    further options of every render: `antialiased`, `eps2d`, `surfels`.
+    preview:    a JPEG that is written every few seconds: what the last view shows beside what it should show.
+    team:       which one of how many processes this is; see `skyworld.splats.parallel`.
     checkpoint(state) is called every so many steps; `resume=state` goes on from there, on the CPU with the
     same bits as a run that was not interrupted. Which view a step takes depends on the step and the seed alone.
+
+    With a 3D smoothing filter the result has the column `filter_3d`; `smoothing.folded` puts it in.
+    Raises UserError where no Gaussian is left or the loss is not finite.
     """
-    columns = {name: tensor.detach().clone() for name, tensor in gaussians.tensors()}
-    start = 0
+    device = gaussians.device
+    fitted = Fitted(gaussians, schedule.rates)
+    rank, count = team
+    if count > 1:
+        from skyworld.splats.parallel import draw_together as drawer
+    else:
+        drawer = draw
+    random = torch.Generator(device).manual_seed(schedule.seed + rank)
+    modules = [module for module in (appearance, distortion) if module is not None]
+    optimizers = [torch.optim.Adam(module.to(device).groups(), eps=1e-15) for module in modules]
+    memory, widths, start = {}, None, 0
     if resume:
-        start = resume["step"]
-        columns.update({name: tensor.clone() for name, tensor in resume["columns"].items()})
-    fitted = Gaussians(**{name: columns[name] for name in NAMES}, extra=dict(gaussians.extra))
-    groups = [
-        {"params": [getattr(fitted, name).requires_grad_()], "lr": rate, "rate": rate}
-        for name, rate in schedule.rates.items()
-        if rate > 0
-    ]
-    optimizer = torch.optim.Adam(groups, eps=1e-15, fused=True)
-    if resume:
-        optimizer.load_state_dict(resume["optimizer"])
-    order = _order(views, schedule)
+        start, memory = resume["step"], {name: tensor.to(device) for name, tensor in resume["memory"].items()}
+        fitted.restore(resume["fitted"])
+        random.set_state(resume["random"])
+        for part, state in zip([*modules, *optimizers], resume["modules"], strict=True):
+            part.load_state_dict(state)
+        widths = resume["widths"]
+    order, clock = _order(views, schedule.steps * count, schedule.seed), _Clock()
+    paper = None if background == "random" or not any(background) else torch.tensor(background, device=device)
+    smaller = cache(lambda index, divisor: views[index].smaller(divisor))
+    cameras = [view.camera for view in views]
     for step in range(start, schedule.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = group["rate"] * schedule.final ** (step / max(schedule.steps - 1, 1))
-        view = views[order[step]]
-        optimizer.zero_grad(set_to_none=True)
-        loss = _loss(_with(fitted, fixed), view, schedule.ssim, background)
+        if schedule.smooth_every and (widths is None or step % schedule.smooth_every == 0):
+            widths = smoothing.widths(fitted.values("means"), cameras)
+        index = int(order[step * count + rank])
+        view = smaller(index, schedule.divisor_at(step))
+        active = [(term, weight) for term in terms if (weight := term.weight_at(step, schedule.steps))]
+        degree = min(step // schedule.sh_every, 3) if schedule.sh_every else 3
+        options = Options(
+            sh_degree=min(degree, gaussians.sh_degree),
+            footprints=schedule.selective or strategy.wants_footprints(step),
+            depth=any(term.name in losses.NEEDS_DEPTH for term, _ in active),
+            normals=any(term.name in losses.NEEDS_NORMAL for term, _ in active),
+            **(drawing or {}),
+        )
+        drawn = _lit(fitted.gaussians, widths, appearance, index)
+        if background == "random":
+            paper = torch.rand(3, generator=random, device=device)
+        sight, footprints, cost = _sight(drawer, drawn, fixed, view, options, paper, distortion, index)
+        loss = losses.total(active, sight) + cost
         loss.backward()
-        optimizer.step()
+        strategy.after_backward(fitted, memory, footprints, (view.camera.width, view.camera.height), step)
+        rates = schedule.rates_at(step)
+        fitted.step(rates, (footprints.radii > 0).any(0) if schedule.selective else None)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        if strategy.after_step(fitted, memory, step, rates.get("means", 0.0), random):
+            if not len(fitted):
+                raise UserError(f"no Gaussian was left after step {step + 1}", hint="Check the cameras of the pictures")
+            widths = None
         if checkpoint and (step + 1) % checkpoint_every == 0:
-            kept = {name: getattr(fitted, name).detach().clone() for name in schedule.rates}
-            checkpoint({"step": step + 1, "columns": kept, "optimizer": optimizer.state_dict()})
-        yield Progress((step + 1) / schedule.steps, f"step {step + 1} of {schedule.steps}, loss {loss.item():.4f}")
-    return fitted.detached()
+            checkpoint(_state(step + 1, fitted, memory, random, [*modules, *optimizers], widths))
+        last = step + 1 == schedule.steps
+        if clock.reports(last):
+            if not torch.isfinite(loss):
+                raise UserError(f"the loss is not finite at step {step + 1}", hint="Lower the learning rates")
+            if preview and clock.pictures(last):
+                _write_preview(preview, sight)
+            told = f"step {step + 1:,} of {schedule.steps:,}, loss {loss.item():.4f}, {len(fitted):,} Gaussians"
+            if device.type == "cuda":
+                told += f", {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB of VRAM"
+            yield Progress((step + 1) / schedule.steps, told, preview if preview and preview.exists() else None)
+    result = fitted.gaussians.detached()
+    if widths is not None or schedule.smooth_every:
+        final = smoothing.widths(result.means, cameras)
+        result = replace(result, extra=result.extra | {smoothing.COLUMN: final})
+    return result
 
 
-def _with(fitted: Gaussians, fixed: Gaussians | None) -> Gaussians:
-    return fitted if fixed is None else Gaussians.concatenate([fitted, fixed])
+def _lit(gaussians: Gaussians, widths: Tensor | None, appearance: Appearance | None, index: int) -> Gaussians:
+    """As they are drawn for one view: filtered, and in its light."""
+    if widths is not None:
+        gaussians = smoothing.filtered(gaussians, widths)
+    return gaussians if appearance is None else appearance(gaussians, index)
 
 
-def _loss(gaussians: Gaussians, view: View, ssim_share: float, background: Sequence[float]) -> Tensor:
-    render = rasterize(gaussians, [view.camera], background=background).colour[0]
-    loss = (1 - ssim_share) * losses.l1(render, view.picture, view.weight)
-    if ssim_share > 0:
-        loss = loss + ssim_share * (1 - losses.ssim(render, view.picture, view.weight))
-    return loss
+def _sight(drawer, gaussians, fixed, view: View, options: Options, paper, distortion, index):
+    """What the terms look at, the footprints of the fitted Gaussians, and what the distortion costs."""
+    whole = gaussians if fixed is None else Gaussians.concatenate([gaussians, fixed])
+    image, alpha, footprints = drawer(whole, [view.camera], options)
+    image, alpha, cost = image[0], alpha[0], 0.0
+    if footprints is not None and fixed is not None:
+        footprints = footprints.first(len(gaussians))
+    colour = image[..., :3]
+    if paper is not None:
+        colour = colour + (1 - alpha)[..., None] * paper
+    if distortion is not None:
+        colour, cost = distortion(colour, index)
+    depth = image[..., 3] / alpha.clamp_min(1e-6) if image.shape[-1] > 3 else None
+    normal = image[..., 4:7] if options.normals else None
+    sight = Sight(gaussians, colour, alpha, _unit(view.picture), view.weight, depth, normal, view.depth, view.normal)
+    return sight, footprints, cost
 
 
-def _order(views: Sequence[View], schedule: Schedule) -> np.ndarray:
-    """Which view each step takes: every view as often as its share says, in shuffled rounds."""
+def _state(step: int, fitted: Fitted, memory: dict, random: torch.Generator, parts: list, widths) -> dict:
+    return {
+        "step": step,
+        "fitted": fitted.state(),
+        "memory": {name: tensor.clone() for name, tensor in memory.items()},
+        "random": random.get_state(),
+        "modules": [part.state_dict() for part in parts],
+        "widths": widths,
+    }
+
+
+def _unit(picture: Tensor) -> Tensor:
+    """float32 0 to 1."""
+    return picture.float() / 255 if picture.dtype == torch.uint8 else picture
+
+
+def _write_preview(path: Path, sight: Sight) -> None:
+    pair = torch.cat([sight.colour.detach(), sight.picture], 1).clamp(0, 1)
+    with atomic_write(path) as temporary:
+        Image.fromarray((pair * 255).byte().cpu().numpy()).save(temporary, "JPEG", quality=88)
+
+
+class _Clock:
+    """Says when it is time for a report or a picture; always at the end."""
+
+    def __init__(self):
+        self.reported, self.pictured = 0.0, 0.0
+
+    def reports(self, last: bool) -> bool:
+        now = time.monotonic()
+        due = last or now - self.reported >= REPORT
+        self.reported = now if due else self.reported
+        return due
+
+    def pictures(self, last: bool) -> bool:
+        now = time.monotonic()
+        due = last or now - self.pictured >= PICTURE
+        self.pictured = now if due else self.pictured
+        return due
+
+
+def _order(views: Sequence[View], steps: int, seed: int) -> np.ndarray:
+    """Which view each step takes: every view as often as its share says, in rounds shuffled anew."""
     shares = np.array([view.share for view in views])
-    # Always the view that is furthest behind its share; a small random head start shuffles the rounds.
-    behind = np.random.default_rng(schedule.seed).random(len(views)) * 1e-3 + shares / shares.sum() * 0.5
-    order = np.empty(schedule.steps, np.int64)
-    for step in range(schedule.steps):
-        behind += shares / shares.sum()
-        order[step] = behind.argmax()
+    shares = shares / shares.sum()
+    random, behind = np.random.default_rng(seed), shares * 0.5
+    order = np.empty(steps, np.int64)
+    for step in range(steps):
+        if step % len(views) == 0:
+            lots = random.random(len(views)) * 1e-3
+        # Always the view that is furthest behind its share; lots decide between equals.
+        behind += shares
+        order[step] = (behind + lots).argmax()
         behind[order[step]] -= 1
     return order

@@ -1,11 +1,16 @@
 """gsplat on CUDA and our kernels on the CPU draw the same picture and give the same gradients."""
 
+import math
+
 import pytest
 import torch
 from random_scenes import random_gaussians
 
 from skyworld.camera import Camera, turned
-from skyworld.splats import rasterize
+from skyworld.splats import losses, rasterize
+from skyworld.splats.densify import disturb, relocated
+from skyworld.splats.fitted import Fitted
+from skyworld.splats.gaussians import rotation_matrices
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU with gsplat")
 
@@ -37,3 +42,111 @@ def test_gradients_agree():
         found.append({name: tensor.grad.cpu() for name, tensor in columns.items() if tensor.grad is not None})
     for name, ours in found[0].items():
         assert (ours - found[1][name]).norm() / ours.norm() < 1e-2, name
+
+
+CAMERAS = [Camera.pinhole(turned((x, 0, 0), 0.1 * x, -0.05), 1.2, 160, 120).resized(160, 120) for x in (-0.2, 0.3)]
+
+
+def of_model(model):
+    if model == "ortho":
+        return [Camera(c.camera_to_world, [[40.0, 0, 80], [0, 40, 60], [0, 0, 1]], 160, 120, model) for c in CAMERAS]
+    return [Camera(c.camera_to_world, c.K, 160, 120, model) for c in CAMERAS]
+
+
+@pytest.mark.parametrize("model", ["pinhole", "ortho", "fisheye"])
+@pytest.mark.parametrize("antialiased", [False, True])
+def test_our_way_through_gsplats_kernels_gives_gsplats_pictures_and_gradients(model, antialiased):
+    from gsplat import rasterization
+
+    cameras = of_model(model)
+    weights = torch.rand(2, 120, 160, 5, generator=torch.Generator().manual_seed(0)).cuda()
+    gaussians = random_gaussians(2, 2000, 2).to("cuda")
+    poses = torch.stack([torch.from_numpy(camera.world_to_camera) for camera in cameras]).float().cuda()
+    Ks = torch.stack([torch.from_numpy(camera.K) for camera in cameras]).float().cuda()
+
+    def leaves():
+        return gaussians.mapped(lambda tensor: tensor.clone().requires_grad_()), poses.clone().requires_grad_()
+
+    ours, our_poses = leaves()
+    render = rasterize(ours, cameras, antialiased=antialiased, world_to_camera=our_poses)
+    layers = [render.colour, render.accumulated_depth[..., None], render.alpha[..., None]]
+    (torch.cat(layers, -1) * weights).sum().backward()
+    theirs, their_poses = leaves()
+    image, alpha, _ = rasterization(
+        theirs.means, theirs.quats, theirs.log_scales.exp(), theirs.logit_opacities.sigmoid(), theirs.sh,
+        their_poses, Ks, 160, 120, sh_degree=2, packed=False, render_mode="RGB+D", camera_model=model,
+        rasterize_mode="antialiased" if antialiased else "classic",
+    )  # fmt: skip
+    (torch.cat([image, alpha], -1) * weights).sum().backward()
+    assert (torch.cat(layers, -1) - torch.cat([image, alpha], -1)).abs().max() < 1e-5
+    pairs = [
+        *zip(dict(ours.tensors()).values(), dict(theirs.tensors()).values(), strict=True),
+        (our_poses, their_poses),
+    ]
+    for a, b in pairs:
+        assert (a.grad - b.grad).norm() <= 1e-3 * b.grad.norm()
+
+
+def test_footprints_are_filled_by_the_backward_pass():
+    gaussians = random_gaussians(4, 500, 0).to("cuda")
+    gaussians.means.requires_grad_()
+    drawn = rasterize(gaussians, CAMERAS, footprints=True)
+    assert (drawn.footprints.radii > 0).any() and not drawn.footprints.gradient.any()
+    drawn.colour.square().sum().backward()
+    seen = drawn.footprints.radii > 0
+    assert drawn.footprints.gradient[seen].abs().sum() > 0 and not drawn.footprints.gradient[~seen].any()
+    assert (drawn.footprints.absolute >= drawn.footprints.gradient.abs() - 1e-4).all()
+
+
+def test_ssim_of_both_devices_agrees_with_its_gradient():
+    a, b = torch.rand(2, 70, 90, 3, generator=torch.Generator().manual_seed(0))
+    found = []
+    for device in ("cpu", "cuda"):
+        render = a.clone().to(device).requires_grad_()
+        value = losses.ssim(render, b.to(device))
+        value.backward()
+        found.append((value.item(), render.grad.cpu()))
+    assert found[0][0] == pytest.approx(found[1][0], abs=1e-6)
+    assert (found[0][1] - found[1][1]).norm() < 1e-5 * found[0][1].norm()
+
+
+@pytest.mark.parametrize("selective", [False, True])
+def test_adam_of_both_devices_agrees(selective):
+    seen = torch.rand(300, generator=torch.Generator().manual_seed(1)) > 0.5
+    found = []
+    for device in ("cpu", "cuda"):
+        fitted = Fitted(random_gaussians(0, 300, 1).to(device), {"sh": 0.1, "means": 0.1})
+        for k in range(3):
+            for column in ("sh", "means"):
+                fitted.columns[column].grad = (fitted.values(column) * (k + 1)).sin()
+            fitted.step({"sh": 0.1, "means": 0.01}, seen.to(device) if selective else None)
+        found.append({name: fitted.values(name).cpu() for name in ("sh", "means")})
+    for name in found[0]:
+        assert torch.allclose(found[0][name], found[1][name], atol=1e-5)
+
+
+def test_relocation_is_gsplats():
+    from gsplat.relocation import compute_relocation
+
+    generator = torch.Generator().manual_seed(0)
+    opacities, scales = torch.rand(200, generator=generator) * 0.99, torch.rand(200, 3, generator=generator)
+    ratios = torch.randint(1, 20, (200,), generator=generator)
+    binoms = torch.tensor([[math.comb(n, k) if k <= n else 0 for k in range(51)] for n in range(51)]).float().cuda()
+    theirs = compute_relocation(opacities.cuda(), scales.cuda(), ratios.cuda(), binoms)
+    ours = relocated(opacities, scales, ratios)
+    assert torch.allclose(ours[0], theirs[0].cpu(), atol=1e-4)
+    assert torch.allclose(ours[1], theirs[1].cpu(), rtol=2e-2)
+
+
+def test_the_noise_of_mcmc_has_the_shape_of_each_gaussian():
+    count = 200_000
+    one = random_gaussians(3, 1, 0)
+    one.logit_opacities[:] = -9.0
+    fitted = Fitted(one[torch.zeros(count, dtype=torch.long)].to("cuda"), {})
+    before = fitted.values("means").clone()
+    disturb(fitted, 2.0, 0.005, torch.Generator("cuda").manual_seed(0))
+    moved = (fitted.values("means") - before).cpu().double()
+    turn, scales = rotation_matrices(one.quats)[0].double(), one.log_scales[0].exp().double()
+    covariance = turn @ scales.square().diag() @ turn.T
+    strength = 2 * torch.sigmoid(torch.tensor(0.5 - 100 * torch.sigmoid(torch.tensor(-9.0)).item()))
+    assert torch.allclose(moved.T.cov() / strength**2, covariance @ covariance, atol=1e-2 * float(scales.max()) ** 4)

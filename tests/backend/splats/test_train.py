@@ -40,7 +40,7 @@ def test_fitting_brings_the_renders_to_the_pictures_and_leaves_columns_without_a
     fitted, reports = finished(fit(start, views, Schedule(90, {"sh": 0.05})))
     assert error(fitted, views) < 0.25 * error(start, views)
     assert torch.equal(fitted.means, start.means) and torch.equal(fitted.log_scales, start.log_scales)
-    assert [report.fraction for report in reports][-1] == 1 and len(reports) == 90
+    assert reports[-1].fraction == 1 and "400 Gaussians" in reports[-1].message
 
 
 def test_a_resumed_fit_gives_the_bits_of_one_that_was_not_interrupted():
@@ -50,8 +50,7 @@ def test_a_resumed_fit_gives_the_bits_of_one_that_was_not_interrupted():
     whole, _ = finished(
         fit(start, views, schedule, checkpoint=lambda s: states.append(copy.deepcopy(s)), checkpoint_every=5)
     )
-    resumed, reports = finished(fit(start, views, schedule, resume=states[0]))
-    assert len(reports) == 7
+    resumed, _ = finished(fit(start, views, schedule, resume=states[0]))
     assert torch.equal(whole.sh, resumed.sh) and torch.equal(whole.log_scales, resumed.log_scales)
 
 
@@ -70,7 +69,7 @@ def test_views_are_taken_as_often_as_their_share_says():
 
     _, views = scene()
     views = [View(view.camera, view.picture, share=share) for view, share in zip(views, (1, 1, 2), strict=True)]
-    order = _order(views, Schedule(40))
+    order = _order(views, 40, 0)
     assert [int((order == index).sum()) for index in range(3)] == [10, 10, 20]
 
 

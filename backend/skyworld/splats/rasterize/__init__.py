@@ -74,7 +74,7 @@ def rasterize(
     gaussians.refuse_non_finite()
     degree = gaussians.sh_degree if sh_degree is None else min(sh_degree, gaussians.sh_degree)
     options = Options(degree, antialiased, eps2d, colours, surfels, normals, world_to_camera, footprints)
-    image, alpha, drawn = _draw(gaussians, cameras, options)
+    image, alpha, drawn = draw(gaussians, cameras, options)
     colour, accumulated = image[..., :3], image[..., 3]
     if background is not None:
         colour = colour + (1 - alpha)[..., None] * torch.as_tensor(background).to(colour)
@@ -109,9 +109,7 @@ def _check_cameras(cameras: Sequence[Camera], equirect_only_plain: bool) -> None
         raise UserError("a panorama camera gives no footprints and takes no poses", hint="Use pinhole cameras")
 
 
-def _draw(
-    gaussians: Gaussians, cameras: Sequence[Camera], options: Options
-) -> tuple[Tensor, Tensor, Footprints | None]:
+def draw(gaussians: Gaussians, cameras: Sequence[Camera], options: Options) -> tuple[Tensor, Tensor, Footprints | None]:
     """Image [C, H, W, 4 or 7] (premultiplied colour, accumulated depth, normal), alpha [C, H, W], footprints."""
     if cameras[0].model == "equirect":
         from skyworld.splats.rasterize.equirect import panorama
@@ -131,7 +129,7 @@ def _draw(
 
 
 def _draw_face(gaussians: Gaussians, options: Options, face: Camera) -> tuple[Tensor, ...]:
-    return _draw(gaussians, [face], options)
+    return draw(gaussians, [face], options)
 
 
 def _nothing(count: int, height: int, width: int, options: Options, device) -> tuple[Tensor, Tensor, Footprints | None]:

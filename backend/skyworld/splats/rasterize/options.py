@@ -17,6 +17,7 @@ class Options:
     normals:         whether the image has three more channels, the normal in the world.
     world_to_camera: [C, 4, 4] instead of the poses of the cameras, or None.
     footprints:      whether to return them.
+    depth:           whether the image has depth: without it (and normals) the GPU saves a channel.
     """
 
     sh_degree: int
@@ -27,6 +28,7 @@ class Options:
     normals: bool = False
     world_to_camera: Tensor | None = None
     footprints: bool = False
+    depth: bool = True
 
     def colours_of(self, camera: int) -> Tensor | None:
         """[N, 3] of one camera, or None where the harmonics rule."""
@@ -47,3 +49,7 @@ class Footprints:
     radii: Tensor
     gradient: Tensor
     absolute: Tensor
+
+    def first(self, count: int) -> "Footprints":
+        """Of the first so many Gaussians; still filled by `loss.backward()`."""
+        return Footprints(self.radii[:, :count], self.gradient[:, :count], self.absolute[:, :count])

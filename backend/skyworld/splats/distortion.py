@@ -1,0 +1,62 @@
+"""Pictures that do not quite agree: a smooth warp per picture while fitting (Recipe, arXiv 2503.16611, section 3.3).
+
+I'(p) = I(p + f(p, c)), I the render, c the picture's embedding, f a network of three layers over the harmonics
+of the place, asked on a coarse grid and enlarged. After fitting it is dropped: the Gaussians stay sharp.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import grid_sample, interpolate
+
+GRID, HIDDEN, OCTAVES, EMBEDDING = 128, 128, 5, 8
+
+
+class Distortion(nn.Module):
+    """For `pictures` pictures; at first no warp at all.
+
+    bound:  the largest shift, as a share of the picture's size.
+    frozen: pictures that never warp: they fix the gauge, else all could drift together.
+    """
+
+    def __init__(self, pictures: int, bound: float = 0.02, frozen: frozenset[int] = frozenset(), seed: int = 0):
+        super().__init__()
+        self.bound, self.frozen = bound, frozen
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.embeddings = nn.Parameter(torch.randn(pictures, EMBEDDING) * 0.1)
+            self.network = nn.Sequential(
+                nn.Linear(4 * OCTAVES + EMBEDDING, HIDDEN), nn.ReLU(),
+                nn.Linear(HIDDEN, HIDDEN), nn.ReLU(),
+                nn.Linear(HIDDEN, 2),
+            )  # fmt: skip
+        nn.init.zeros_(self.network[-1].weight)
+        nn.init.zeros_(self.network[-1].bias)
+        centres = (torch.arange(GRID) + 0.5) / GRID * 2 - 1
+        y, x = torch.meshgrid(centres, centres, indexing="ij")
+        angles = torch.stack([x, y], -1)[..., None] * 2.0 ** torch.arange(OCTAVES) * (math.pi / 2)
+        angles = angles.reshape(GRID * GRID, -1)
+        self.register_buffer("harmonics", torch.cat([angles.sin(), angles.cos()], 1), persistent=False)
+
+    def groups(self) -> list[dict]:
+        return [{"params": list(self.parameters()), "lr": 1e-3}]
+
+    def field(self, picture: int) -> Tensor:
+        """Shift [2, GRID, GRID] (x, y) as a share of half the picture's size."""
+        embedding = self.embeddings[picture].expand(len(self.harmonics), -1)
+        said = self.network(torch.cat([self.harmonics, embedding], 1))
+        return (2 * self.bound * said.tanh()).T.reshape(2, GRID, GRID)
+
+    def forward(self, image: Tensor, picture: int) -> tuple[Tensor, Tensor]:
+        """The image [H, W, C] warped as that picture is, and what the warp costs: its size and its roughness."""
+        if picture in self.frozen:
+            return image, image.new_zeros(())
+        height, width = image.shape[:2]
+        field = self.field(picture)
+        shift = interpolate(field[None], (height, width), mode="bilinear", align_corners=False)[0].permute(1, 2, 0)
+        y, x = ((torch.arange(size, device=image.device) + 0.5) / size * 2 - 1 for size in (height, width))
+        grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1) + shift
+        warped = grid_sample(image.permute(2, 0, 1)[None], grid[None], padding_mode="border", align_corners=False)
+        cost = field.square().mean() + sum((field.diff(dim=d) * GRID / 2).square().mean() for d in (1, 2)) * 0.01
+        return warped[0].permute(1, 2, 0), cost
