@@ -21,6 +21,10 @@ JOBS = {
     "render": "Renders frames, and a film, of a world along a camera path.",
     "export": "Writes the Gaussians of a world as a file that other programs open.",
 }
+TOOLS = {
+    "convert": "Turns files of Gaussians into another format; crops, places and merges them.",
+    "measure": "Measures pictures: against references, against a text, or by themselves.",
+}
 OTHERS = {
     "serve": "Runs the backend for Blender and prints its address and token.",
     "doctor": "Tells what this machine has and lacks.",
@@ -34,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
         name, rest = _command(arguments)
         if name in JOBS:
             return _job(name, rest)
+        if name in TOOLS:
+            return _tool(name, rest)
         return {"serve": _serve, "doctor": _doctor}[name](rest)
     except UserError as error:
         red, plain = ("\x1b[31m", "\x1b[0m") if _colours() else ("", "")
@@ -56,7 +62,7 @@ def _command(arguments: list[str]) -> tuple[str, list[str]]:
     parser = Parser(prog="skyworld", description="One photograph becomes a world of Gaussian splats.")
     parser.add_argument("--version", action="version", version=f"skyworld {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, summary in {**JOBS, **OTHERS}.items():
+    for name, summary in {**JOBS, **TOOLS, **OTHERS}.items():
         commands.add_parser(name, help=summary, add_help=False)
     # What follows the command is for the command's own parser, made only for the one that was asked for.
     known = parser.parse_args(arguments[:1])
@@ -64,16 +70,17 @@ def _command(arguments: list[str]) -> tuple[str, list[str]]:
 
 
 def job_parser(name: str) -> argparse.ArgumentParser:
-    """Parser of a job kind: the first required field is the positional, `output` is -o, the rest are options."""
-    from skyworld.parameters import KINDS, describe
+    """Parser of a job kind or a tool: the first field has no option, `output` is -o, the rest are options."""
+    from skyworld import parameters
 
-    parser = Parser(prog=f"skyworld {name}", description=JOBS[name], argument_default=argparse.SUPPRESS)
+    parser = Parser(prog=f"skyworld {name}", description={**JOBS, **TOOLS}[name], argument_default=argparse.SUPPRESS)
     advanced = parser.add_argument_group("advanced options")
-    fields = describe(KINDS[name])
+    fields = parameters.describe({**parameters.KINDS, **parameters.TOOLS}[name])
     for field in fields:
         group = advanced if field["advanced"] else parser
-        if field is fields[0]:
-            parser.add_argument(field["name"], help=_help(field), metavar=_placeholder(field))
+        if field is fields[0] or field.get("positional"):
+            several = {"nargs": "+"} if field["type"] == "list" else {} if field["required"] else {"nargs": "?"}
+            parser.add_argument(field["name"], help=_help(field), metavar=_placeholder(field), **several)
         else:
             flags = [f"--{field['name'].replace('_', '-')}"]
             group.add_argument(
@@ -93,10 +100,17 @@ def _values(field: dict) -> dict:
         return {"action": argparse.BooleanOptionalAction if field["default"] else "store_true"}
     if field["type"] == "enum":
         return {"choices": field["items"], "type": type(field["items"][0])}
+    if field["type"] == "list":
+        return {
+            "nargs": field["length"] or "+",
+            "metavar": tuple(field["words"].split()) if field["length"] else field["words"],
+        }
     return {"metavar": _placeholder(field)}
 
 
 def _placeholder(field: dict) -> str:
+    if "words" in field:
+        return field["words"]
     if field["type"] == "path":
         names = {"photo": "PHOTO", "DIR_PATH": "DIR", "FILE_PATH": "FILE"}
         return names.get(field["name"]) or names[field["subtype"]]
@@ -107,7 +121,7 @@ def _help(field: dict) -> str:
     facts = []
     if field["min"] is not None or field["max"] is not None:
         facts.append(f"{_number(field['min'])} to {_number(field['max'])}")
-    if field["default"] is not None and field["type"] != "bool":
+    if field["default"] is not None and field["type"] not in ("bool", "list"):
         facts.append(f"default {_number(field['default'])}")
     text = f"{field['title']}. {field['description']}" + (f" ({', '.join(facts)})" if facts else "")
     return text.replace("%", "%%")
@@ -127,6 +141,19 @@ def _job(name: str, arguments: list[str]) -> int:
     reports = getattr(importlib.import_module(module), function)(parameters)
     _follow(name, reports)
     print(parameters.output)
+    return 0
+
+
+def _tool(name: str, arguments: list[str]) -> int:
+    from skyworld.parameters import TOOLS, check
+
+    parameters = check(TOOLS[name], vars(job_parser(name).parse_args(arguments)))
+    _tell_warnings()
+    if name == "convert":
+        from skyworld.splats.convert import convert as run
+    else:
+        from skyworld.evaluate.files import measure_files as run
+    print(run(parameters))
     return 0
 
 
@@ -188,7 +215,9 @@ def _time(seconds: float) -> str:
 def _tell_warnings() -> None:
     """Warnings and log lines of the pipeline as plain lines."""
     import logging
+    import warnings
 
+    warnings.formatwarning = lambda message, *_: str(message)
     logging.captureWarnings(True)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
 

@@ -167,13 +167,106 @@ class ExportParameters(Parameters):
     kind: ClassVar[str] = "export"
 
     world: Path = Field(title="World Folder", description="The world to export", json_schema_extra=_path("DIR_PATH"))
-    output: Path = Field(title="Splat File", description="File to write (.ply)", json_schema_extra=_path("FILE_PATH"))
+    output: Path = Field(
+        title="Splat File",
+        description="File to write: .ply, .compressed.ply, .splat, .spz, .sog or .glb",
+        json_schema_extra=_path("FILE_PATH"),
+    )
+
+
+def _words(words: str, **more) -> dict:
+    """How the command line shows the values of a field that only it has; `positional` where it needs no option."""
+    return {"words": words, **more}
+
+
+class ConvertParameters(Parameters):
+    """Turns files of Gaussians into another format; crops, places and merges them."""
+
+    kind: ClassVar[str] = "convert"
+
+    sources: list[Path] = Field(
+        min_length=1,
+        title="Sources",
+        description="Files of splats; several are merged",
+        json_schema_extra=_words("IN", positional=True),
+    )
+    output: Path = Field(
+        title="Splat File",
+        description="File to write: .ply, .compressed.ply, .splat, .spz, .sog or .glb",
+        json_schema_extra=_words("OUT", positional=True),
+    )
+    crop_box: tuple[float, float, float, float, float, float] | None = Field(
+        None,
+        title="Box",
+        description="Keep what lies between two corners, in metres; before anything is moved",
+        json_schema_extra=_words("X0 Y0 Z0 X1 Y1 Z1"),
+    )
+    crop_sphere: tuple[float, float, float, float] | None = Field(
+        None,
+        title="Sphere",
+        description="Keep what lies within a radius of a point, in metres; before anything is moved",
+        json_schema_extra=_words("X Y Z RADIUS"),
+    )
+    scale: float = Field(1.0, title="Scale", description="Enlarge about the origin", ge=1e-6, le=1e6)
+    rotate: tuple[float, float, float, float] | None = Field(
+        None,
+        title="Turn",
+        description="Turn about an axis through the origin, right-handed, after the scale",
+        json_schema_extra=_words("X Y Z DEGREES"),
+    )
+    translate: tuple[float, float, float] = Field(
+        (0.0, 0.0, 0.0), title="Shift", description="Move by metres, at last", json_schema_extra=_words("X Y Z")
+    )
+    sh_degree: int | None = Field(
+        None, ge=0, le=3, title="Harmonics", description="Leave out the spherical harmonics above this degree"
+    )
+    y_down: bool = Field(
+        False,
+        title="Y Down",
+        description="Files other than .glb have y down, as captures do, and not z up, as worlds do",
+    )
+    drop_broken: bool = Field(
+        False, title="Drop Broken", description="Leave out Gaussians with NaN or infinite values and say how many"
+    )
+    force: bool = Field(False, title="Force", description="Write over a file that is there")
+
+
+class MeasureParameters(Parameters):
+    """Measures pictures: against references, against a text, or by themselves."""
+
+    kind: ClassVar[str] = "measure"
+
+    pictures: Path = Field(
+        title="Pictures",
+        description="A picture, or a folder of them in the order of their names",
+        json_schema_extra=_words("PICTURES", positional=True),
+    )
+    reference: Path | None = Field(
+        None,
+        title="Reference",
+        description="A picture for all of them, or a folder of as many; any number for distances of sets",
+        json_schema_extra=_words("REFERENCE", positional=True),
+    )
+    metrics: list[str] = Field(
+        [], title="Metrics", description="Which; left out: all that apply", json_schema_extra=_words("NAME")
+    )
+    text: str | None = Field(None, title="Text", description="What the pictures show, for the CLIP score")
+    weights: Path | None = Field(
+        None,
+        title="Weights",
+        description="Folder of the networks' weights; what is not there is skipped, and told where to get",
+        json_schema_extra=_path("DIR_PATH"),
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="Where to compute")
+    as_json: bool = Field(False, alias="json", title="JSON", description="Print JSON, not a table")
 
 
 KINDS: dict[str, type[Parameters]] = {
     model.kind: model
     for model in (WorldParameters, ChoicesParameters, PathParameters, RenderParameters, ExportParameters)
 }
+# Commands that are no jobs: the service and the add-on do not have them.
+TOOLS: dict[str, type[Parameters]] = {model.kind: model for model in (ConvertParameters, MeasureParameters)}
 
 
 def check(model: type[Parameters], values: dict) -> Parameters:
@@ -200,7 +293,8 @@ def describe(model: type[Parameters]) -> list[dict]:
 
     Each: name, title, description, type ("int" | "float" | "bool" | "enum" | "string" | "path"),
     required, optional (None allowed), default (None where required), min, max (inclusive, or None),
-    items (values of an enum, strings or integers; else None), unit, subtype, advanced.
+    items (values of an enum, strings or integers; else None), unit, subtype, advanced. Fields of `TOOLS` may also have
+    words (placeholders of the command line), positional, and the type "list" with a length (None: one or more).
     """
     schema = model.model_json_schema(by_alias=True)
     required = schema.get("required", ())
@@ -224,6 +318,8 @@ def _field(name: str, field: dict, required: bool) -> dict:
         "unit": field.get("unit"),
         "subtype": field.get("subtype"),
         "advanced": field.get("advanced", False),
+        **{key: field[key] for key in ("words", "positional") if key in field},
+        **({"length": value.get("maxItems")} if value.get("type") == "array" else {}),
     }
 
 
@@ -232,7 +328,8 @@ def _type(value: dict) -> str:
         return "enum"
     if value.get("format") == "path":
         return "path"
-    return {"integer": "int", "number": "float", "boolean": "bool", "string": "string"}[value["type"]]
+    names = {"integer": "int", "number": "float", "boolean": "bool", "string": "string", "array": "list"}
+    return names[value["type"]]
 
 
 def description() -> str:

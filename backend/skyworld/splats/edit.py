@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -28,8 +29,15 @@ def crop_sphere(gaussians: Gaussians, centre: Sequence[float], radius: float, *,
     return gaussians[~inside if outside else inside]
 
 
+def limited(gaussians: Gaussians, degree: int) -> Gaussians:
+    """Without the harmonics above `degree`."""
+    return replace(gaussians, sh=gaussians.sh[:, : (degree + 1) ** 2])
+
+
 def merge(parts: Sequence[Gaussians]) -> Gaussians:
     """One after the other, as `Gaussians.concatenate`; warns about extra columns that not all of them have."""
+    if len(parts) == 1:
+        return parts[0]
     names = [set(part.extra) for part in parts]
     lost = sorted(set().union(*names) - set.intersection(*names)) if names else []
     if lost:

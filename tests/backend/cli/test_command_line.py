@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 
 from skyworld import cli, doctor
-from skyworld.parameters import KINDS, check, describe
+from skyworld.parameters import KINDS, TOOLS, check, describe
 from skyworld.progress import Progress
 from skyworld.world import World
 
+MODELS = {**KINDS, **TOOLS}
 SKYWORLD = [sys.executable, "-m", "skyworld"]
 
 
@@ -26,7 +27,7 @@ def skyworld(*words, **more):
 
 def parsed(*words):
     name, *rest = words
-    return check(KINDS[name], vars(cli.job_parser(name).parse_args(rest)))
+    return check(MODELS[name], vars(cli.job_parser(name).parse_args(rest)))
 
 
 def test_help_names_every_command_and_loads_nothing_heavy():
@@ -52,15 +53,15 @@ def test_help_takes_less_than_a_third_of_a_second_of_computing():
 
 
 def test_the_summary_of_a_command_is_that_of_its_parameters():
-    assert {kind: model.__doc__.splitlines()[0] for kind, model in KINDS.items()} == cli.JOBS
+    assert {kind: model.__doc__.splitlines()[0] for kind, model in MODELS.items()} == {**cli.JOBS, **cli.TOOLS}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MODELS)
 def test_help_of_a_command_tells_label_description_limits_and_default(kind):
     told = " ".join(cli.job_parser(kind).format_help().split())
-    for field in describe(KINDS[kind]):
+    for field in describe(MODELS[kind]):
         assert f"{field['title']}. {field['description']}"[:60] in told.replace("- ", "-")
-        if field["default"] is not None and field["type"] not in ("bool", "enum"):
+        if field["default"] is not None and field["type"] not in ("bool", "enum", "list"):
             assert f"default {field['default']:.10g}" in told
 
 
@@ -73,6 +74,12 @@ def test_the_documented_command_lines_are_understood():
     render = parsed("render", "w", "--path", "p.json", "-o", "frames", "--depth", "--video", "v.mp4")
     assert render.depth and render.video == Path("v.mp4") and not parsed("render", "w", "--path", "p", "-o", "f").depth
     assert parsed("export", "w", "-o", "a.ply").output == Path("a.ply")
+    convert = parsed("convert", "a.ply", "b.spz", "c.sog", "--crop-sphere", "0", "0", "-1.5", "9", "--y-down")
+    assert (convert.sources, convert.output) == ([Path("a.ply"), Path("b.spz")], Path("c.sog"))
+    assert (convert.crop_sphere, convert.y_down, convert.crop_box) == ((0, 0, -1.5, 9), True, None)
+    measure = parsed("measure", "a.png", "b.png", "--metrics", "psnr", "ssim", "--json")
+    assert (measure.pictures, measure.reference, measure.metrics) == (Path("a.png"), Path("b.png"), ["psnr", "ssim"])
+    assert measure.as_json and parsed("measure", "frames").reference is None
 
 
 @pytest.mark.parametrize(
@@ -86,6 +93,12 @@ def test_the_documented_command_lines_are_understood():
         (["path", "nowhere", "-o", "p.json"], "nowhere"),
         (["render", "nowhere", "--path", "p.json", "-o", "frames"], "nowhere"),
         (["export", "nowhere", "-o", "a.ply"], "nowhere"),
+        (["convert", "nowhere.ply"], "required: OUT"),
+        (["convert", "nowhere.ply", "a.ply"], "nowhere.ply: there is no such file"),
+        (["convert", "a.ply", "b.obj"], "ends like no format"),
+        (["convert", "a.ply", "b.ply", "--crop-box", "1", "2"], "expected 6 arguments"),
+        (["convert", "a.ply", "b.ply", "--sh-degree", "4"], "Harmonics: input should be less than or equal to 3"),
+        (["measure", "nowhere.png"], "nowhere.png: there is no such file"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_status_2(words, says, tmp_path):

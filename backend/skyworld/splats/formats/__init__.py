@@ -19,7 +19,7 @@ from skyworld.splats.formats.splat import read_splat, write_splat
 from skyworld.splats.formats.spz import read_spz, write_spz
 from skyworld.splats.gaussians import Gaussians
 
-__all__ = ["FORMATS", "Format", "FormatLoss", "format_of", "read", "write"]
+__all__ = ["FORMATS", "Format", "FormatLoss", "format_of", "read", "recognised", "write"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def read(path: Path | str, **options) -> Gaussians:
     options: of the reader of that format, as drop_invalid=True (leaves NaN and infinite Gaussians out).
     Raises UserError that names the file for everything that is wrong with it.
     """
-    return _sniffed(path).read(path, **options)
+    return recognised(path).read(path, **options)
 
 
 def write(path: Path | str, gaussians: Gaussians, **options) -> None:
@@ -95,7 +95,8 @@ def write(path: Path | str, gaussians: Gaussians, **options) -> None:
     format_of(path).write(path, gaussians, **options)
 
 
-def _sniffed(path: Path | str) -> Format:
+def recognised(path: Path | str) -> Format:
+    """The format of a file that is there: by its first bytes, else by its name. Raises UserError for none."""
     head = mapped(path)[: 1 << 14].tobytes()
     formats = {candidate.suffix: candidate for candidate in FORMATS}
     if is_compressed_ply(head):

@@ -115,7 +115,7 @@ def validated(gaussians: Gaussians, path: Path | str, drop_invalid: bool = False
         return gaussians
     bad, problem = found
     if not drop_invalid:
-        raise UserError(problem, file=path, hint="Read it with drop_invalid=True to leave those Gaussians out")
+        raise UserError(problem, file=path, hint="`skyworld convert --drop-broken` leaves them out")
     if bad.all():
         raise UserError("every Gaussian in it has NaN or infinite values", file=path, hint="Choose another file")
     told(f"{path}: {int(bad.sum()):,} of {len(bad):,} Gaussians have NaN or infinite values and were left out.")
