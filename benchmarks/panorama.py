@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 
 from skyworld.camera import Camera, resample_view, turned
+from skyworld.evaluate.panorama import seam_ratio
 from skyworld.models.builtin.panorama import BuiltinInpainter
 from skyworld.panorama.generate import generate
-from skyworld.panorama.measure import photograph_psnr, repetition, seam_ratio, unknown_pixels
+from skyworld.panorama.measure import photograph_psnr, repetition, unknown_pixels
 from skyworld.panorama.photograph import analyse
 from skyworld.world.pictures import load_picture
 

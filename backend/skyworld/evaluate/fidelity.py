@@ -9,12 +9,9 @@ from PIL import Image
 
 from skyworld.camera import Camera, resample_view, turned
 from skyworld.camera.paths import cube_positions
+from skyworld.evaluate.full_reference import psnr
+from skyworld.evaluate.panorama import seam_ratio
 from skyworld.world import World
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB of pictures [..., 3] in 0 to 1, over all pixels and channels."""
-    return float(-10 * np.log10(max(np.mean((np.asarray(a, np.float64) - b) ** 2), 1e-12)))
 
 
 def photograph_at(world: World, width: int) -> tuple[np.ndarray, Camera]:
@@ -46,12 +43,6 @@ def splat_fidelity(world: World, gaussians, width: int = 512) -> float:
 
     photograph, camera = photograph_at(world, width)
     return psnr(rasterize(gaussians, [camera]).colour[0].clamp(0, 1).cpu().numpy(), photograph)
-
-
-def seam_ratio(panorama: np.ndarray) -> float:
-    """Mean absolute step across the 360 seam over the mean absolute step between interior columns."""
-    grey = np.asarray(panorama, np.float64).mean(-1)
-    return float(np.abs(grey[:, 0] - grey[:, -1]).mean() / np.abs(np.diff(grey, axis=1)).mean())
 
 
 def coverage(world: World, gaussians, size: int = 256, headings: int = 8) -> Iterator[float]:

@@ -12,10 +12,9 @@ def row_weights(height: int) -> np.ndarray:
 
 
 def seam_ratio(panorama: np.ndarray, models: Models | None = None) -> float:
-    """Mean absolute step across the 360 degree seam over that between interior columns; 1 when nothing shows."""
-    from skyworld.evaluate.fidelity import seam_ratio
-
-    return seam_ratio(panorama)
+    """Mean absolute step of RGB across the 360 degree seam over that between interior columns; 1 when nothing shows."""
+    inside = np.abs(np.diff(panorama, axis=1)).mean()
+    return float(np.abs(panorama[:, 0] - panorama[:, -1]).mean() / max(inside, 1e-6))
 
 
 def pole_stretch(panorama: np.ndarray, models: Models | None = None) -> float:

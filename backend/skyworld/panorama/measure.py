@@ -8,12 +8,6 @@ from skyworld.models.roles import Photograph
 from skyworld.panorama.placement import downsample, native_camera
 
 
-def seam_ratio(panorama: np.ndarray) -> float:
-    """Mean absolute step across the wrap (last column to first) over that between interior columns; 1 is unseen."""
-    inside = np.abs(np.diff(panorama, axis=1)).mean()
-    return float(np.abs(panorama[:, 0] - panorama[:, -1]).mean() / max(inside, 1e-6))
-
-
 def photograph_psnr(panorama: np.ndarray, photograph: Photograph, width: int | None = None) -> float:
     """PSNR in dB of the panorama seen (bilinear) by the photograph's camera against the photograph.
 

@@ -32,6 +32,12 @@ def test_the_seam_shows_only_when_the_ends_do_not_meet():
     assert one("seam_ratio", np.clip(TEXTURE * np.linspace(0.5, 1, 256)[None, :, None], 0, 1)) > 3
 
 
+def test_a_seam_of_colour_alone_shows_too():
+    reddish = TEXTURE * 0.5
+    reddish[:, :128] += (0.2, -0.2 * 0.299 / 0.587, 0)
+    assert one("seam_ratio", np.clip(reddish, 0, 1)) > 3
+
+
 def test_content_smeared_towards_the_poles_counts_as_stretched():
     smeared = TEXTURE.copy()
     smeared[:22], smeared[-22:] = TEXTURE[22], TEXTURE[-23]

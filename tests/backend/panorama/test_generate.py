@@ -6,10 +6,11 @@ import pytest
 from drawn_pictures import camera, landscape, room
 
 from skyworld.camera import resample_view
+from skyworld.evaluate.panorama import seam_ratio
 from skyworld.models.builtin.panorama import BuiltinInpainter
 from skyworld.models.roles import Provenance
 from skyworld.panorama.generate import generate
-from skyworld.panorama.measure import photograph_psnr, seam_ratio, unknown_pixels
+from skyworld.panorama.measure import photograph_psnr, unknown_pixels
 from skyworld.panorama.photograph import analyse
 from skyworld.panorama.placement import place
 

@@ -6,7 +6,7 @@ from drawn_pictures import camera
 
 from skyworld.camera import directions
 from skyworld.models.roles import Photograph
-from skyworld.panorama.measure import photograph_psnr, repetition, seam_ratio, unknown_pixels
+from skyworld.panorama.measure import photograph_psnr, repetition, unknown_pixels
 
 
 def smooth() -> np.ndarray:
@@ -14,13 +14,6 @@ def smooth() -> np.ndarray:
     vectors = directions(512, 256)
     waves = np.random.default_rng(0).normal(0, 4, (12, 3))
     return (0.5 + 0.04 * np.sin(vectors @ waves.T)[..., None].repeat(3, -1).sum(-2)).astype(np.float32).clip(0, 1)
-
-
-def test_a_step_where_the_ends_meet_raises_the_seam_ratio():
-    picture = smooth()
-    assert seam_ratio(picture) < 1.2
-    picture[:, :256] += 0.1
-    assert seam_ratio(picture) > 3
 
 
 def test_wallpaper_is_more_repetitive_than_noise():
