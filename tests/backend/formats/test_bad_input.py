@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import struct
+import time
 import tracemalloc
 import warnings
 import zipfile
@@ -231,6 +232,50 @@ def test_a_header_that_promises_too_much_is_refused_before_memory_is_taken(tmp_p
 
 
 # ------------------------------------------------------------------------- what a person does wrong
+
+
+def glb_of(text: bytes) -> bytes:
+    return (
+        struct.pack("<4sIII4s", b"glTF", 2, 0, len(text), b"JSON") + text + struct.pack("<I4s", 4, b"BIN\0") + bytes(4)
+    )
+
+
+JSON_BOMBS = {
+    "deep lists.glb": glb_of(b'{"nodes":' + b"[" * 900_000),
+    "deep extensions.glb": glb_of(
+        b'{"meshes":[{"primitives":[{"attributes":{},"extensions":{"a":' + b'{"a":' * 150_000
+    ),
+    "a million nodes.glb": glb_of(b'{"nodes":[' + b"{}," * 1_000_000 + b"{}]}"),
+    "a chain of nodes.glb": glb_of(
+        json.dumps({"scenes": [{"nodes": [0]}], "nodes": [{"children": [i + 1]} for i in range(10_000)]}).encode()
+    ),
+}
+
+
+def test_a_thousand_primitives_of_the_same_bytes_are_refused(scene, tmp_path):
+    path = tmp_path / "a.glb"
+    formats.write(path, scene(count=2000, degree=0))
+    size = struct.unpack("<I", path.read_bytes()[12:16])[0]
+    gltf = json.loads(path.read_bytes()[20 : 20 + size])
+    gltf["meshes"][0]["primitives"] *= 1000
+    text = json.dumps(gltf).encode()
+    head = struct.pack("<4sIII4s", b"glTF", 2, 0, len(text), b"JSON")
+    path.write_bytes(head + text + path.read_bytes()[20 + size :])
+    with pytest.raises(UserError, match=r"a\.glb: its header promises 2,000,000 Gaussians"):
+        formats.read(path)
+
+
+@pytest.mark.parametrize("name", JSON_BOMBS)
+def test_json_that_is_deep_or_wide_takes_neither_the_stack_nor_the_memory(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(JSON_BOMBS[name])
+    tracemalloc.start()
+    started = time.process_time()
+    with pytest.raises(UserError, match=name):
+        formats.read(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 150e6 and time.process_time() - started < 10
 
 
 @pytest.mark.parametrize("name", READERS)

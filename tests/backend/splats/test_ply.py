@@ -83,6 +83,10 @@ BAD = {
     "compressed": (header(names=["packed_position"], kind="uint") + b"\0" * 8, "compressed"),
     "short ASCII row": (header("ascii", 1) + b"1 2 3 4 5 6 7 8 9 10 11 12 13\n\n\n\n\n", "14 numbers"),
     "list property": (header().replace(b"end_header", b"property list uchar int faces\nend_header"), "type 'list'"),
+    "other element": (
+        header().replace(b"element vertex", b"element a 1\nproperty int x\nproperty int x\nelement vertex"),
+        "truncated",
+    ),
     "unknown format": (broken(form="binary_middle_endian"), "middle"),
 }
 

@@ -21,6 +21,7 @@ from skyworld.splats.formats.checks import (
     arrays,
     columns_named,
     mapped,
+    refuse_promise,
     refuse_unwritable,
     slices,
     truncated,
@@ -32,7 +33,7 @@ from skyworld.world.files import atomic_write
 MAGIC = b"glTF"
 _EXTENSION = "KHR_gaussian_splatting"
 _JSON, _BIN = b"JSON", b"BIN\0"
-_JSON_BYTES = 64 << 20
+_JSON_BYTES = 1 << 20  # that of a thousand meshes; a node takes 3 bytes of it and hundreds in memory
 _ARRAY_BUFFER, _FLOAT, _BYTE = 34962, 5126, 5121
 _TYPES = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5126: np.float32}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
@@ -128,6 +129,8 @@ def read_glb(path: Path | str, *, up: Up = "z", drop_invalid: bool = False) -> G
     if not splats:
         raise UserError("holds no Gaussian splats", file=path, hint=f"It needs meshes with {_EXTENSION}")
     count = sum(part.count for part in splats)
+    # Many primitives may show the same bytes; a Gaussian of the smallest types takes a quarter of 44.
+    refuse_promise(path, f"{count:,} Gaussians", 44 * count, len(data), ratio=4)
     gaussians = allocated(count, max(part.degree for part in splats), path)
     gaussians.sh.zero_()
     shared = set.intersection(*(set(part.extra) for part in splats))
@@ -150,7 +153,9 @@ def _chunks(path, data: np.ndarray) -> tuple[_Gltf, np.ndarray]:
     version, _, size = struct.unpack("<III", data[4:16].tobytes())
     if version != 2 or data[16:20].tobytes() != _JSON:
         raise UserError(f"is a .glb of version {version} or without JSON", file=path, hint="Export it as glTF 2.0")
-    if size > min(len(data) - 20, _JSON_BYTES):
+    if size > _JSON_BYTES:
+        raise UserError(f"its JSON takes {size:,} bytes", file=path, hint="Export the splats alone, without a scene")
+    if size > len(data) - 20:
         raise truncated(path, f"its JSON of {size:,} bytes")
     try:
         gltf = _Gltf.model_validate_json(data[20 : 20 + size].tobytes())
