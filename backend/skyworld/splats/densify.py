@@ -175,7 +175,7 @@ class Mcmc:
             grown = min(self.cap, int(self.growth * len(fitted)))
             add_by_opacity(fitted, max(0, grown - len(fitted)), self.faint, random)
         if self.noise and done < self.end:
-            disturb(fitted, self.noise * rate, self.faint, random)
+            disturb(fitted, self.noise * rate, self.faint, random, step)
         return changed
 
 
@@ -234,15 +234,14 @@ def add_by_opacity(fitted: Fitted, count: int, faint: float, random: torch.Gener
     fitted.append({name: column.detach()[chosen] for name, column in fitted.columns.items()})
 
 
-def disturb(fitted: Fitted, amount: float, faint: float, random: torch.Generator) -> None:
+def disturb(fitted: Fitted, amount: float, faint: float, random: torch.Generator, step: int) -> None:
     """Noise on the means, shaped by the covariance, only for opacities near 0 (MCMC, eq. 8 and 10)."""
     names = ("means", "quats", "log_scales", "logit_opacities")
     means, quats, log_scales, logits = (fitted.values(name) for name in names)
     if means.device.type == "cuda" and find_spec("triton"):
         from skyworld.splats import fused
 
-        seed = random.initial_seed() + fitted.steps
-        return fused.disturb(means, quats, log_scales, logits, amount, faint, seed)
+        return fused.disturb(means, quats, log_scales, logits, amount, faint, random.initial_seed() * 1_000_003 + step)
     turns = rotation_matrices(quats)
     faded = torch.sigmoid(100 * (faint - logits.sigmoid()))
     step = _normal((len(fitted), 3, 1), random) * (faded * amount)[:, None, None]

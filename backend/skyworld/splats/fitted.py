@@ -22,14 +22,14 @@ class Fitted:
 
     columns: name -> leaf tensor [N, ...]; those named in `rates` require gradients.
     moments: name -> first and second moment, of the same shape.
-    steps:   how many steps Adam has made.
+    changes: how often rows came or went: until it grows, every tensor stays in its place.
     """
 
     def __init__(self, gaussians: Gaussians, trained: Mapping[str, object]):
         self.columns = {name: tensor.detach().clone().contiguous() for name, tensor in gaussians.tensors()}
         self.trained = [name for name in trained if name in self.columns]
         self.moments = {name: (torch.zeros_like(c), torch.zeros_like(c)) for name, c in self._trained_columns()}
-        self.steps = 0
+        self.changes = 0
         self._require_gradients()
 
     def __len__(self) -> int:
@@ -52,23 +52,27 @@ class Fitted:
         """A column without its gradient, to be read or changed in place."""
         return self.columns[name].detach()
 
+    def numbers(self, rates: Mapping[str, np.ndarray]) -> Tensor:
+        """[steps, trained columns, 4] for `step`, from each column's rate at every step: the rate of a row's first
+        numbers, of its others, and the corrections of both moments for having begun at 0."""
+        steps = 1 + np.arange(len(next(iter(rates.values()))))
+        corrections = (1 / (1 - BETA1**steps), 1 / np.sqrt(1 - BETA2**steps))
+        rest = {"sh": SH_REST}
+        columns = [np.stack([rates[n], rates[n] * rest.get(n, 1.0), *corrections], 1) for n in self.trained]
+        return torch.from_numpy(np.stack(columns, 1).astype(np.float32)).to(self.columns["means"].device)
+
     @torch.no_grad()
-    def step(self, rates: Mapping[str, float], seen: Tensor | None = None) -> None:
-        """One step of Adam against the gradients, which are cleared.
+    def step(self, numbers: Tensor, seen: Tensor | None = None) -> None:
+        """One step of Adam against the gradients, which are cleared. numbers: [trained columns, 4] of this step.
 
         seen: [N] bool; only those rows move and only their moments change (selective Adam, Taming 3DGS,
-        arXiv 2406.15643). The bias correction counts the steps of all.
+        arXiv 2406.15643). The corrections count the steps of all.
         """
-        self.steps += 1
-        corrections = (1 / (1 - BETA1**self.steps), 1 / math.sqrt(1 - BETA2**self.steps))
-        for name, column in self._trained_columns():
-            if column.grad is None:
-                continue
-            rate = rates[name]
-            lead, pair = (3, (rate, rate * SH_REST)) if name == "sh" else (column[:1].numel(), (rate, rate))
-            # Written in place of the leaf's data: its history is of no interest.
-            _adam_step(column.detach(), column.grad.contiguous(), *self.moments[name], seen, lead, pair, corrections)
-            column.grad = None
+        for (name, column), own in zip(self._trained_columns(), numbers, strict=True):
+            if column.grad is not None:
+                lead = 3 if name == "sh" else column[:1].numel()
+                _adam_step(column.detach(), column.grad.contiguous(), *self.moments[name], seen, lead, own)
+                column.grad = None
 
     @torch.no_grad()
     def keep(self, rows: Tensor) -> None:
@@ -86,6 +90,7 @@ class Fitted:
         )
 
     def _rebuild(self, of_column, of_moment, named: bool = False) -> None:
+        self.changes += 1
         for name, column in self.columns.items():
             values = column.detach()
             self.columns[name] = (of_column(values, name) if named else of_column(values)).contiguous()
@@ -104,7 +109,7 @@ class Fitted:
         """Everything that a later run needs to go on with the same bits."""
         copies = {name: column.detach().clone() for name, column in self.columns.items()}
         moments = {name: tuple(moment.clone() for moment in pair) for name, pair in self.moments.items()}
-        return {"columns": copies, "moments": moments, "steps": self.steps}
+        return {"columns": copies, "moments": moments}
 
     def restore(self, state: dict) -> None:
         device = self.columns["means"].device
@@ -112,38 +117,37 @@ class Fitted:
         self.moments = {
             name: tuple(moment.to(device, copy=True) for moment in pair) for name, pair in state["moments"].items()
         }
-        self.steps = state["steps"]
         self._require_gradients()
 
 
-def _adam_step(column, gradient, first, second, seen, lead: int, rates: tuple[float, float], corrections) -> None:
+def _adam_step(column, gradient, first, second, seen, lead: int, numbers: Tensor) -> None:
     """In place: column [N, ...] and its moments. The first `lead` numbers of a row have the first rate."""
     if column.device.type == "cuda":
         if find_spec("triton"):
             from skyworld.splats.fused import adam_step
 
-            return adam_step(column, gradient, first, second, seen, lead, rates, corrections)
-        return _plain_adam(column, gradient, first, second, seen, lead, rates, corrections)
+            return adam_step(column, gradient, first, second, seen, lead, numbers)
+        return _plain_adam(column, gradient, first, second, seen, lead, numbers)
     shape = (len(column), -1)
     arrays = [tensor.numpy().reshape(shape) for tensor in (column, gradient, first, second)]
     rows = np.ones(len(column), np.bool_) if seen is None else seen.numpy()
-    _adam_kernel(*arrays, rows, lead, *(np.float32(value) for value in (*rates, *corrections)))
+    _adam_kernel(*arrays, rows, lead, numbers.numpy())
 
 
-def _plain_adam(column, gradient, first, second, seen, lead, rates, corrections) -> None:
+def _plain_adam(column, gradient, first, second, seen, lead: int, numbers: Tensor) -> None:
     """The same in torch, for CUDA without Triton (Windows)."""
     rows = slice(None) if seen is None else seen
     g = gradient[rows]
     m, v = BETA1 * first[rows] + (1 - BETA1) * g, BETA2 * second[rows] + (1 - BETA2) * g * g
     first[rows], second[rows] = m, v
-    rate = torch.full((column[0].numel(),), rates[1], device=column.device)
-    rate[:lead] = rates[0]
-    move = rate.reshape(column.shape[1:]) * corrections[0] * m / (v.sqrt() * corrections[1] + EPSILON)
-    column[rows] = column[rows] - move
+    leads = torch.arange(column[0].numel(), device=column.device) < lead
+    rate = torch.where(leads, numbers[0], numbers[1]).reshape(column.shape[1:])
+    column[rows] = column[rows] - rate * numbers[2] * m / (v.sqrt() * numbers[3] + EPSILON)
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _adam_kernel(column, gradient, first, second, rows, lead, rate_lead, rate_rest, bias_first, bias_second):
+def _adam_kernel(column, gradient, first, second, rows, lead, numbers):
+    rate_lead, rate_rest, bias_first, bias_second = numbers
     b1, b2, epsilon = np.float32(BETA1), np.float32(BETA2), np.float32(EPSILON)
     for row in prange(column.shape[0]):
         if not rows[row]:
@@ -159,4 +163,4 @@ def _adam_kernel(column, gradient, first, second, rows, lead, rate_lead, rate_re
 
 def compile_kernels() -> None:
     table = np.zeros((2, 3), np.float32)
-    _adam_kernel(table, table, table.copy(), table.copy(), np.ones(2, np.bool_), 3, *np.ones(4, np.float32))
+    _adam_kernel(table, table, table.copy(), table.copy(), np.ones(2, np.bool_), 3, np.ones(4, np.float32))

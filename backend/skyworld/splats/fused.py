@@ -22,14 +22,14 @@ def ssim_map(render: Tensor, picture: Tensor, window: Tensor) -> Tensor:
     return _Ssim.apply(render.contiguous(), picture.contiguous(), window)
 
 
-def adam_step(column, gradient, first, second, seen, lead: int, rates: tuple[float, float], corrections) -> None:
-    """One step of Adam in place; see `skyworld.splats.fitted.Adam` for the arguments."""
+def adam_step(column, gradient, first, second, seen, lead: int, numbers: Tensor) -> None:
+    """One step of Adam in place; see `skyworld.splats.fitted` for the arguments."""
     each = column[0].numel()
     grid = (triton.cdiv(column.numel(), 1024),)
     with torch.cuda.device(column.device):
         _adam[grid](
             column, gradient, first, second, column if seen is None else seen,
-            column.numel(), each, lead, *rates, *corrections, seen is not None, 1024,
+            numbers, column.numel(), each, lead, seen is not None, 1024,
         )  # fmt: skip
 
 
@@ -166,9 +166,11 @@ def _gradient(rows_at, a_at, b_at, gradient_at, window_at, H, W, C, BLOCK: tl.co
 
 @triton.jit
 def _adam(
-    column_at, gradient_at, first_at, second_at, seen_at,
-    total, each, lead, rate_lead, rate_rest, bias_first, bias_second, SELECTIVE: tl.constexpr, BLOCK: tl.constexpr,
+    column_at, gradient_at, first_at, second_at, seen_at, numbers_at, total, each, lead,
+    SELECTIVE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
+    rate_lead, rate_rest = tl.load(numbers_at), tl.load(numbers_at + 1)
+    bias_first, bias_second = tl.load(numbers_at + 2), tl.load(numbers_at + 3)
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     here = at < total
     if SELECTIVE:

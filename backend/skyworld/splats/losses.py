@@ -23,6 +23,8 @@ _KERNEL = cv2.getGaussianKernel(_WINDOW, _SIGMA).astype(np.float32)[:, 0]
 
 def l1(render: Tensor, picture: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean absolute difference, weighted by pixel."""
+    if weight is None:
+        return torch.nn.functional.l1_loss(render, picture)
     return _mean((render - picture).abs().mean(-1), weight)
 
 
@@ -37,7 +39,8 @@ def ssim(render: Tensor, picture: Tensor, weight: Tensor | None = None) -> Tenso
     if render.device.type == "cuda" and find_spec("triton"):
         from skyworld.splats.fused import ssim_map
 
-        return _mean(ssim_map(render, picture, _window(render.device)).mean(-1), weight)
+        similarity = ssim_map(render, picture, _window(render.device))
+        return similarity.mean() if weight is None else _mean(similarity.mean(-1), weight)
     a, b = render.permute(2, 0, 1), picture.permute(2, 0, 1)
     mean_a, mean_b, square_a, square_b, product = _blurred(torch.stack([a, b, a * a, b * b, a * b])).unbind(0)
     variance_a, variance_b = square_a - mean_a**2, square_b - mean_b**2

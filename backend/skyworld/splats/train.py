@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ from skyworld.splats.distortion import Distortion
 from skyworld.splats.fitted import Fitted
 from skyworld.splats.gaussians import Gaussians
 from skyworld.splats.losses import PHOTOMETRIC, Sight, Term
-from skyworld.splats.rasterize import Options, draw
+from skyworld.splats.rasterize import draw
+from skyworld.splats.rasterize.options import Options, Standing
 from skyworld.world.files import atomic_write
 
 # Seconds between two reports, and between two pictures of the present state.
@@ -84,12 +86,11 @@ class Schedule:
     smooth_every: int = 0
     seed: int = 0
 
-    def rates_at(self, step: int) -> dict[str, float]:
-        gone = step / max(self.steps - 1, 1)
-        return {
-            name: rate if isinstance(rate, int | float) else rate[0] * (rate[1] / rate[0]) ** gone
-            for name, rate in self.rates.items()
-        }
+    def rates_by_step(self) -> dict[str, np.ndarray]:
+        """Of every column, [steps]."""
+        gone = np.arange(self.steps) / max(self.steps - 1, 1)
+        pairs = {name: rate if isinstance(rate, tuple) else (rate, rate) for name, rate in self.rates.items()}
+        return {name: first * (last / first) ** gone for name, (first, last) in pairs.items()}
 
     def divisor_at(self, step: int) -> int:
         return next((divisor for until, divisor in self.sizes if step < until * self.steps), 1)
@@ -111,6 +112,7 @@ def fit(
     checkpoint: Callable[[dict], None] | None = None,
     checkpoint_every: int = 100,
     preview: Path | None = None,
+    record: bool = True,
     team: tuple[int, int] = (0, 1),
 ) -> Iterator[Progress]:
     """Yields progress about ten times a second; the return value is the fitted Gaussians.
@@ -120,6 +122,7 @@ def fit(
     background: a colour, or "random" for another one in each step (nothing then hides in it).
     drawing:    further options of every render: `antialiased`, `eps2d`, `surfels`.
     preview:    a JPEG that is written every few seconds: what the last view shows beside what it should show.
+    record:     on CUDA, replay steps as a graph where nothing forbids it (see `skyworld.splats.replay`).
     team:       which one of how many processes this is; see `skyworld.splats.parallel`.
     checkpoint(state) is called every so many steps; `resume=state` goes on from there, on the CPU with the
     same bits as a run that was not interrupted. Which view a step takes depends on the step and the seed alone.
@@ -149,6 +152,25 @@ def fit(
     paper = None if background == "random" or not any(background) else torch.tensor(background, device=device)
     smaller = cache(lambda index, divisor: views[index].smaller(divisor))
     cameras = [view.camera for view in views]
+
+    def advance(view: View, standing: Standing | None, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Draws, compares, goes back and lets Adam move the columns. Loss, render and picture, without history."""
+        drawn = _lit(fitted.gaussians, widths, appearance, index)
+        here = replace(options, standing=standing)
+        sight, footprints, cost = _sight(drawer, drawn, fixed, view, here, paper, distortion, index)
+        loss = losses.total(active, sight) + cost
+        loss.backward()
+        strategy.after_backward(fitted, memory, footprints, (view.camera.width, view.camera.height), step)
+        fitted.step(numbers, (footprints.radii > 0).any(0) if schedule.selective else None)
+        return loss.detach(), sight.colour.detach(), sight.picture
+
+    rates = schedule.rates_by_step()
+    numbers, pace = fitted.numbers(rates), rates.get("means", np.zeros(schedule.steps))
+    replay = None
+    if record and device.type == "cuda" and count == 1 and not modules and find_spec("triton"):
+        from skyworld.splats.replay import Replay
+
+        replay = Replay(advance)
     for step in range(start, schedule.steps):
         if schedule.smooth_every and (widths is None or step % schedule.smooth_every == 0):
             widths = smoothing.widths(fitted.values("means"), cameras)
@@ -163,19 +185,18 @@ def fit(
             normals=any(term.name in losses.NEEDS_NORMAL for term, _ in active),
             **(drawing or {}),
         )
-        drawn = _lit(fitted.gaussians, widths, appearance, index)
         if background == "random":
             paper = torch.rand(3, generator=random, device=device)
-        sight, footprints, cost = _sight(drawer, drawn, fixed, view, options, paper, distortion, index)
-        loss = losses.total(active, sight) + cost
-        loss.backward()
-        strategy.after_backward(fitted, memory, footprints, (view.camera.width, view.camera.height), step)
-        rates = schedule.rates_at(step)
-        fitted.step(rates, (footprints.radii > 0).any(0) if schedule.selective else None)
+        if replay and not (options.footprints or options.depth or options.normals or widths is not None):
+            weights = tuple(weight for _, weight in active)
+            key = (fitted.changes, view.camera.width, view.camera.height, options.sh_degree, weights, background)
+            loss, *pair = replay(key, view, numbers[step])
+        else:
+            loss, *pair = advance(view, None, numbers[step])
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        if strategy.after_step(fitted, memory, step, rates.get("means", 0.0), random):
+        if strategy.after_step(fitted, memory, step, float(pace[step]), random):
             if not len(fitted):
                 raise UserError(f"no Gaussian was left after step {step + 1}", hint="Check the cameras of the pictures")
             widths = None
@@ -186,7 +207,7 @@ def fit(
             if not torch.isfinite(loss):
                 raise UserError(f"the loss is not finite at step {step + 1}", hint="Lower the learning rates")
             if preview and clock.pictures(last):
-                _write_preview(preview, sight)
+                _write_preview(preview, pair)
             told = f"step {step + 1:,} of {schedule.steps:,}, loss {loss.item():.4f}, {len(fitted):,} Gaussians"
             if device.type == "cuda":
                 told += f", {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB of VRAM"
@@ -239,10 +260,10 @@ def _unit(picture: Tensor) -> Tensor:
     return picture.float() / 255 if picture.dtype == torch.uint8 else picture
 
 
-def _write_preview(path: Path, sight: Sight) -> None:
-    pair = torch.cat([sight.colour.detach(), sight.picture], 1).clamp(0, 1)
+def _write_preview(path: Path, pair: Sequence[Tensor]) -> None:
+    beside = torch.cat(list(pair), 1).clamp(0, 1)
     with atomic_write(path) as temporary:
-        Image.fromarray((pair * 255).byte().cpu().numpy()).save(temporary, "JPEG", quality=88)
+        Image.fromarray((beside * 255).byte().cpu().numpy()).save(temporary, "JPEG", quality=88)
 
 
 class _Clock:

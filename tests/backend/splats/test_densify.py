@@ -1,5 +1,6 @@
 """Gaussians come and go without the picture noticing more than it must."""
 
+import numpy as np
 import pytest
 import torch
 from random_scenes import one_gaussian, random_gaussians
@@ -32,7 +33,7 @@ def fitted_with_moments(count=50):
     fitted = Fitted(random_gaussians(0, count), ALL)
     for name in fitted.trained:
         fitted.columns[name].grad = torch.ones_like(fitted.columns[name])
-    fitted.step(ALL)
+    fitted.step(fitted.numbers({name: np.array([rate]) for name, rate in ALL.items()})[0])
     return fitted
 
 
@@ -98,7 +99,7 @@ def test_noise_moves_faint_gaussians_and_leaves_solid_ones():
     fitted.values("logit_opacities")[:100] = -9.0
     fitted.values("logit_opacities")[100:] = 3.0
     before = fitted.values("means").clone()
-    disturb(fitted, 1.0, 0.005, generator())
+    disturb(fitted, 1.0, 0.005, generator(), 0)
     moved = (fitted.values("means") - before).norm(dim=1)
     assert moved[:100].mean() > 1e-4 and moved[100:].max() < 1e-6
 

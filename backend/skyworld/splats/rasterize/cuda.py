@@ -8,6 +8,7 @@ way on both devices); a scene without Gaussians (never comes here).
 
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -51,7 +52,11 @@ def draw(gaussians: Gaussians, cameras: Sequence[Camera], options: Options) -> t
     """
     _gsplat()
     device = gaussians.device
-    K, views, positions = (torch.stack(parts) for parts in zip(*(_matrices(c, device) for c in cameras), strict=True))
+    if options.standing is not None:
+        K, views, positions = options.standing.K, options.standing.world_to_camera, options.standing.position
+    else:
+        each = [matrices(camera, device) for camera in cameras]
+        K, views, positions = (torch.stack(parts) for parts in zip(*each, strict=True))
     if options.world_to_camera is not None:
         views = options.world_to_camera.contiguous()
         positions = -(views[:, :3, :3].transpose(1, 2) @ views[:, :3, 3:])[..., 0]
@@ -115,19 +120,15 @@ class _Draw(torch.autograd.Function):
         kept = features.shape[-1]
         wide = next(count for count in _CHANNELS if count >= kept)
         features = torch.nn.functional.pad(features, (0, wide - kept)) if wide > kept else features.contiguous()
-        columns, rows = -(-size[0] // TILE), -(-size[1] // TILE)
-        _, pairs, order = C.intersect_tile(
-            means2d, radii, depths, None, None, len(views), TILE, columns, rows, True, False
-        )
-        offsets = C.intersect_offset(pairs, len(views), columns, rows).reshape(len(views), rows, columns)
+        offsets, order, tiles = _pairs(means2d, conics, shown, radii, depths, size, options)
         image, alpha, last = C.rasterize_to_pixels_3dgs_fwd(
-            means2d, conics, features, shown, None, None, *size, TILE, offsets, order
+            means2d, conics, features, shown, None, tiles, *size, TILE, offsets, order
         )
         if footprints is not None:
             _radii(conics, seen, footprints.radii)
         ctx.save_for_backward(
             means, quats, scales, opacities, colours, views, K, radii, means2d, conics,
-            compensations, seen, shown, directions, features, offsets, order, alpha, last,
+            compensations, seen, shown, directions, features, offsets, order, tiles, alpha, last,
         )  # fmt: skip
         ctx.size, ctx.model, ctx.options, ctx.footprints = size, model, options, footprints
         return image[..., :kept], alpha[..., 0].float()
@@ -137,13 +138,13 @@ class _Draw(torch.autograd.Function):
         C, options = _gsplat(), ctx.options
         (
             means, quats, scales, opacities, colours, views, K, radii, means2d, conics,
-            compensations, seen, shown, directions, features, offsets, order, alpha, last,
+            compensations, seen, shown, directions, features, offsets, order, tiles, alpha, last,
         ) = ctx.saved_tensors  # fmt: skip
         kept = v_image.shape[-1]
         if kept < features.shape[-1]:
             v_image = torch.nn.functional.pad(v_image, (0, features.shape[-1] - kept))
         v_absolute, v_means2d, v_conics, v_features, v_shown = C.rasterize_to_pixels_3dgs_bwd(
-            means2d, conics, features, shown, None, None, *ctx.size, TILE, offsets, order, alpha, last,
+            means2d, conics, features, shown, None, tiles, *ctx.size, TILE, offsets, order, alpha, last,
             v_image.contiguous(), v_alpha[..., None].contiguous(), ctx.footprints is not None,
         )  # fmt: skip
         if ctx.footprints is not None:
@@ -180,8 +181,35 @@ class _Draw(torch.autograd.Function):
         return v_means, v_quats, v_scales * scales, v_logits, v_colours, v_extra, v_views, v_positions, *[None] * 4
 
 
+def _pairs(means2d, conics, opacities, radii, depths, size, options) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Offsets [C, rows, columns] of the tiles' lists, the lists, and which tiles to draw (None: all)."""
+    columns, rows = -(-size[0] // TILE), -(-size[1] // TILE)
+    if len(depths) == 1 and find_spec("triton"):
+        from skyworld.splats.rasterize.intersect import intersect
+
+        standing = options.standing
+        order, offsets, needed = intersect(
+            means2d[0], conics[0], opacities[0], radii[0], depths[0], *size, standing.capacity if standing else None
+        )
+        if standing is not None:
+            torch.maximum(standing.tally, needed, out=standing.tally)
+        return offsets[None], order, _inside(rows, columns, depths.device)
+    C = _gsplat()
+    count = len(depths)
+    _, pairs, order = C.intersect_tile(means2d, radii, depths, None, None, count, TILE, columns, rows, True, False)
+    return C.intersect_offset(pairs, count, columns, rows).reshape(count, rows, columns), order, None
+
+
+@cache
+def _inside(rows: int, columns: int, device: torch.device) -> Tensor:
+    """[1, rows + 1, columns] bool: all rows of tiles but the one below the picture."""
+    inside = torch.ones(1, rows + 1, columns, dtype=torch.bool, device=device)
+    inside[:, -1] = False
+    return inside
+
+
 @lru_cache(maxsize=4096)
-def _matrices(camera: Camera, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def matrices(camera: Camera, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """K, world to camera and position on the GPU: fitting comes back to the same cameras thousands of times."""
     arrays = (camera.K, camera.world_to_camera, camera.position)
     return tuple(torch.from_numpy(array.astype(np.float32)).to(device) for array in arrays)

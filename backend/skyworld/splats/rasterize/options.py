@@ -6,6 +6,22 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class Standing:
+    """Tensors on the GPU that stay in place while a CUDA graph replays a step; their values change.
+
+    K [1, 3, 3], world_to_camera [1, 4, 4], position [1, 3]: of the one camera.
+    tally:    [1] int32, raised to the number of (Gaussian, tile) pairs that the picture has.
+    capacity: how many pairs there is room for; None to count them first.
+    """
+
+    K: Tensor
+    world_to_camera: Tensor
+    position: Tensor
+    tally: Tensor
+    capacity: int | None = None
+
+
+@dataclass(frozen=True)
 class Options:
     """How C cameras draw N Gaussians; checked by `rasterize`.
 
@@ -18,6 +34,7 @@ class Options:
     world_to_camera: [C, 4, 4] instead of the poses of the cameras, or None.
     footprints:      whether to return them.
     depth:           whether the image has depth: without it (and normals) the GPU saves a channel.
+    standing:        replaces the camera's numbers on the GPU, or None.
     """
 
     sh_degree: int
@@ -29,6 +46,7 @@ class Options:
     world_to_camera: Tensor | None = None
     footprints: bool = False
     depth: bool = True
+    standing: Standing | None = None
 
     def colours_of(self, camera: int) -> Tensor | None:
         """[N, 3] of one camera, or None where the harmonics rule."""
@@ -53,3 +71,7 @@ class Footprints:
     def first(self, count: int) -> "Footprints":
         """Of the first so many Gaussians; still filled by `loss.backward()`."""
         return Footprints(self.radii[:, :count], self.gradient[:, :count], self.absolute[:, :count])
+
+    def of_camera(self, camera: int) -> "Footprints":
+        """In the picture of one camera, [N] and [N, 2]; still filled by `loss.backward()`."""
+        return Footprints(self.radii[camera], self.gradient[camera], self.absolute[camera])
