@@ -64,13 +64,13 @@ def _device() -> Check:
 
 def _kernels() -> Check:
     """Whether numba has compiled the rasterizer's kernels for this machine, and where it keeps them."""
-    from skyworld.splats.rasterize import kernels
+    from skyworld.splats.rasterize import cpu
 
-    stats = (getattr(value, "stats", None) for value in vars(kernels).values())
+    stats = (getattr(value, "stats", None) for value in vars(cpu).values())
     folder = Path(next(found.cache_path for found in stats if found and found.cache_path))
     if not os.access(folder if folder.exists() else folder.parent, os.W_OK):
         return Check("kernels", f"{folder} cannot be written: set NUMBA_CACHE_DIR to a folder of yours", False)
-    if any(folder.glob("kernels.*.nbi")):
+    if any(folder.glob("composite.*.nbi")):
         return Check("kernels", f"compiled, in {folder}")
     return Check("kernels", f"not compiled yet; the first world takes half a minute longer ({folder})")
 

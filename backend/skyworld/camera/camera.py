@@ -6,13 +6,13 @@ coordinates: the centre of the top left pixel is (0.5, 0.5).
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from skyworld.errors import UserError
 
-Model = Literal["pinhole", "ortho", "equirect"]
+Model = Literal["pinhole", "ortho", "fisheye", "equirect"]
 
 # Columns: a level camera's right, down and forward in the world when it looks along +Y.
 LEVEL = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
@@ -25,6 +25,7 @@ class Camera:
     camera_to_world: [4, 4] float64, OpenCV axes, metres.
     K:               [3, 3] float64, pixels (for `ortho` pixels per metre; unused by `equirect`).
     width, height:   pixels.
+    model:           `fisheye` is the equidistant one of OpenCV without distortion: f times the angle from the axis.
     """
 
     camera_to_world: np.ndarray
@@ -36,6 +37,8 @@ class Camera:
     def __post_init__(self):
         pose = np.asarray(self.camera_to_world, np.float64)
         K = np.asarray(self.K, np.float64)
+        if self.model not in get_args(Model):
+            raise UserError(f"there is no camera model {self.model!r}", hint=f"Use {', '.join(get_args(Model))}")
         if pose.shape != (4, 4) or K.shape != (3, 3):
             raise UserError(f"a camera needs a 4x4 pose and a 3x3 K, not {pose.shape} and {K.shape}")
         if not (np.isfinite(pose).all() and np.isfinite(K).all()):
@@ -80,10 +83,9 @@ class Camera:
 
     @property
     def fov(self) -> tuple[float, float]:
-        """Horizontal and vertical field of view in radians (of a centred pinhole)."""
-        return tuple(
-            2 * np.arctan(size / 2 / f) for size, f in ((self.width, self.K[0, 0]), (self.height, self.K[1, 1]))
-        )
+        """Horizontal and vertical field of view in radians (of a centred pinhole or fisheye)."""
+        halves = self.width / 2 / self.K[0, 0], self.height / 2 / self.K[1, 1]
+        return tuple(2 * half if self.model == "fisheye" else 2 * np.arctan(half) for half in halves)
 
     def resized(self, width: int, height: int | None = None) -> "Camera":
         """The same camera with another number of pixels."""
@@ -92,7 +94,10 @@ class Camera:
         return replace(self, K=K, width=width, height=height)
 
     def rays(self) -> np.ndarray:
-        """[H, W, 3] float64 unit vectors in the world, through the pixel centres (all alike for `ortho`)."""
+        """[H, W, 3] float64 unit vectors in the world, through the pixel centres (all alike for `ortho`).
+
+        NaN at pixels of a `fisheye` that lie further than 180 degrees from the axis.
+        """
         u, v = np.meshgrid(np.arange(self.width) + 0.5, np.arange(self.height) + 0.5)
         if self.model == "equirect":
             yaw, pitch = (u / self.width - 0.5) * 2 * np.pi, (0.5 - v / self.height) * np.pi
@@ -101,14 +106,17 @@ class Camera:
             local = np.broadcast_to([0.0, 0.0, 1.0], (self.height, self.width, 3))
         else:
             local = np.stack([u, v, np.ones_like(u)], -1) @ np.linalg.inv(self.K).T
+            if self.model == "fisheye":
+                angle = np.linalg.norm(local[..., :2], axis=-1, keepdims=True)
+                angle = np.where(angle <= np.pi, angle, np.nan)
+                return np.concatenate([local[..., :2] * np.sinc(angle / np.pi), np.cos(angle)], -1) @ self.rotation.T
             local /= np.linalg.norm(local, axis=-1, keepdims=True)
         return local @ self.rotation.T
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """World points [..., 3] -> pixel coordinates [..., 2] and depth [...].
 
-        Depth is camera z for `pinhole` and `ortho`, distance for `equirect`. Pixels of points that are
-        not in front of a pinhole are NaN.
+        Depth is distance for `equirect`, else camera z. Pixels of points that are not in front of a pinhole are NaN.
         """
         local = (np.asarray(points, np.float64) - self.position) @ self.rotation
         x, y, z = np.moveaxis(local, -1, 0)
@@ -117,7 +125,11 @@ class Camera:
             u = (np.arctan2(x, z) / (2 * np.pi) + 0.5) * self.width
             v = (0.5 + np.arcsin(np.clip(y / np.maximum(distance, 1e-12), -1, 1)) / np.pi) * self.height
             return np.stack([u, v], -1), distance
-        w = np.ones_like(z) if self.model == "ortho" else np.where(z > 1e-09, z, np.nan)
+        if self.model == "fisheye":
+            r = np.maximum(np.hypot(x, y), 1e-12)
+            w = np.maximum(r / np.arctan2(r, z), 1e-12)
+        else:
+            w = np.ones_like(z) if self.model == "ortho" else np.where(z > 1e-09, z, np.nan)
         return (np.stack([x / w, y / w, np.ones_like(w)], -1) @ self.K.T)[..., :2], z
 
     def to_json(self) -> dict:

@@ -13,9 +13,9 @@ from torch import Tensor
 
 DEGREE = 3
 C0 = 0.28209479177387814
-_C1 = math.sqrt(3 / (4 * math.pi))
-_C2 = [math.sqrt(15 / (4 * math.pi)), math.sqrt(5 / (16 * math.pi)), math.sqrt(15 / (16 * math.pi))]
-_C3 = [
+C1 = math.sqrt(3 / (4 * math.pi))
+C2 = [math.sqrt(15 / (4 * math.pi)), math.sqrt(5 / (16 * math.pi)), math.sqrt(15 / (16 * math.pi))]
+C3 = [
     math.sqrt(35 / (32 * math.pi)),
     math.sqrt(105 / (4 * math.pi)),
     math.sqrt(21 / (32 * math.pi)),
@@ -37,25 +37,25 @@ def basis(directions: Tensor, degree: int) -> Tensor:
     x, y, z = directions.unbind(-1)
     values = [torch.full_like(x, C0)]
     if degree > 0:
-        values += [-_C1 * y, _C1 * z, -_C1 * x]
+        values += [-C1 * y, C1 * z, -C1 * x]
     if degree > 1:
         xx, yy, zz = x * x, y * y, z * z
         values += [
-            _C2[0] * x * y,
-            -_C2[0] * y * z,
-            _C2[1] * (2 * zz - xx - yy),
-            -_C2[0] * x * z,
-            _C2[2] * (xx - yy),
+            C2[0] * x * y,
+            -C2[0] * y * z,
+            C2[1] * (2 * zz - xx - yy),
+            -C2[0] * x * z,
+            C2[2] * (xx - yy),
         ]
     if degree > 2:
         values += [
-            -_C3[0] * y * (3 * xx - yy),
-            _C3[1] * x * y * z,
-            -_C3[2] * y * (4 * zz - xx - yy),
-            _C3[3] * z * (2 * zz - 3 * xx - 3 * yy),
-            -_C3[2] * x * (4 * zz - xx - yy),
-            _C3[4] * z * (xx - yy),
-            -_C3[0] * x * (xx - 3 * yy),
+            -C3[0] * y * (3 * xx - yy),
+            C3[1] * x * y * z,
+            -C3[2] * y * (4 * zz - xx - yy),
+            C3[3] * z * (2 * zz - 3 * xx - 3 * yy),
+            -C3[2] * x * (4 * zz - xx - yy),
+            C3[4] * z * (xx - yy),
+            -C3[0] * x * (xx - 3 * yy),
         ]
     return torch.stack(values, -1)
 

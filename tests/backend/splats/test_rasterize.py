@@ -135,8 +135,8 @@ def test_values_that_are_not_finite_are_named_and_counted():
 
 
 def test_cameras_that_cannot_be_drawn_are_refused():
-    ortho = Camera(np.eye(4), np.eye(3), 8, 8, "ortho")
-    with pytest.raises(UserError, match="'ortho'"):
-        rasterize(one_gaussian(), [ortho])
+    ortho = Camera(np.eye(4), np.eye(3), 70, 64, "ortho")
+    with pytest.raises(UserError, match="one model, not ortho, pinhole"):
+        rasterize(one_gaussian(), [CAMERA, ortho])
     with pytest.raises(UserError, match="one size"):
         rasterize(one_gaussian(), [CAMERA, CAMERA.resized(32)])
