@@ -250,6 +250,11 @@ class MeasureParameters(Parameters):
     metrics: list[str] = Field(
         [], title="Metrics", description="Which; left out: all that apply", json_schema_extra=_words("NAME")
     )
+    patches: bool = Field(
+        False,
+        title="Patches",
+        description="Distances of sets over 512-pixel patches, at least 9 x 16 a picture, as satellite-city papers do",
+    )
     text: str | None = Field(None, title="Text", description="What the pictures show, for the CLIP score")
     weights: Path | None = Field(
         None,

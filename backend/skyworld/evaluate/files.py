@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from skyworld.errors import UserError
-from skyworld.evaluate.registry import METRICS, Skipped, measure
+from skyworld.evaluate.distribution import patches
+from skyworld.evaluate.registry import METRICS, Skipped, UnfitError, measure
 from skyworld.parameters import MeasureParameters
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
@@ -25,7 +26,18 @@ def measure_files(parameters: MeasureParameters) -> str:
     names = parameters.metrics or _fitting(pictures, references, parameters.text)
     texts = [parameters.text] if parameters.text else None
     device = str(pick_device(parameters.device))
-    values = measure(names, pictures, references, texts, parameters.weights, device)
+    sets = [name for name in names if parameters.patches and name in METRICS and METRICS[name].kind == "sets"]
+    values = measure(
+        [name for name in names if name not in sets], pictures, references, texts, parameters.weights, device
+    )
+    if sets:
+        try:
+            pieces = [
+                [piece for picture in side for piece in patches(picture)] for side in (pictures, references or [])
+            ]
+            values |= measure(sets, *pieces, None, parameters.weights, device)
+        except UnfitError as reason:
+            values |= dict.fromkeys(sets, Skipped(str(reason)))
     return _json(values) if parameters.as_json else _table(values)
 
 

@@ -46,6 +46,18 @@ def test_panoramas_are_known_by_their_shape(tmp_path, capsys):
     assert "seam_ratio" in told(capsys, tmp_path / "p.png")
 
 
+def test_distances_of_sets_may_be_taken_over_patches(tmp_path, capsys, monkeypatch):
+    Image.fromarray(RNG.integers(0, 255, (600, 700, 3), np.uint8)).save(tmp_path / "p.png")
+    seen = []
+    monkeypatch.setattr("skyworld.evaluate.registry.Metric.available", lambda *_: None)
+    monkeypatch.setattr("skyworld.evaluate.distribution.cmmd", lambda *sets: seen.extend(sets[:2]) or 0.0)
+    told(capsys, tmp_path / "p.png", tmp_path / "p.png", "--metrics", "cmmd", "psnr", "--patches")
+    assert [len(each) for each in seen] == [9 * 16] * 2 and seen[0][0].shape == (512, 512, 3)
+    Image.new("RGB", (400, 600)).save(tmp_path / "small.png")
+    words = (tmp_path / "small.png", tmp_path / "p.png", "--metrics", "cmmd", "--patches")
+    assert "skipped: a picture of 400x600 pixels has no patch" in told(capsys, *words)
+
+
 def test_equal_pictures_make_json_that_every_reader_takes(folders, capsys):
     words = (folders[0] / "0.png", folders[0] / "0.png", "--metrics", "psnr", "--json")
     assert json.loads(told(capsys, *words), parse_constant=pytest.fail)["metrics"]["psnr"] == "inf"
