@@ -1,7 +1,8 @@
 """Where Gaussians come from and where they go while they are fitted: strategies, small and apart from the loop.
 
 A strategy is a frozen dataclass of numbers with two hooks, which the loop calls in each step. What it remembers
-between steps is a dict of tensors that the loop keeps for it (and puts into checkpoints). The operations,
+between steps is a dict of tensors that the loop keeps for it (and puts into checkpoints); `after_backward` changes
+them in place, for it may be part of a recorded step. The operations,
 `split`, `duplicate`, `relocate` and so on, know nothing of schedules.
 """
 
@@ -92,11 +93,11 @@ class GradientRule:
             for name in ("gradient", "absolute", "count", "radius"):
                 memory[name] = fitted.values("means").new_zeros(len(fitted))
         seen = drawn.radii > 0
-        half = torch.tensor(size, device=seen.device) * (0.5 * len(seen))
-        memory["gradient"] += ((drawn.gradient * half).norm(dim=-1) * seen).sum(0)
-        memory["absolute"] += ((drawn.absolute * half).norm(dim=-1) * seen).sum(0)
+        width, height = (0.5 * len(seen) * each for each in size)
+        for name, pull in (("gradient", drawn.gradient), ("absolute", drawn.absolute)):
+            memory[name] += (torch.hypot(pull[..., 0] * width, pull[..., 1] * height) * seen).sum(0)
         memory["count"] += seen.sum(0)
-        memory["radius"] = torch.maximum(memory["radius"], drawn.radii.max(0).values)
+        memory["radius"].copy_(torch.maximum(memory["radius"], drawn.radii.max(0).values))
 
     @torch.no_grad()
     def after_step(self, fitted, memory, step, rate, random) -> bool:

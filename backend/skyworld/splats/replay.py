@@ -1,9 +1,9 @@
 """Training steps as a CUDA graph: recorded once, replayed until Gaussians come or go.
 
 A step of half a million Gaussians is a hundred small launches; Python takes longer to ask for them than the GPU to
-do them. Recording works where nothing in the step depends on the GPU's numbers: colour terms, terms of the
-Gaussians, no footprints. What changes from step to step, the camera, the picture and the rates, is copied into
-tensors that stay in their places.
+do them. Recording works where no shape in the step depends on the GPU's numbers: not with terms of depth.
+What changes from step to step, the camera, the picture and the rates, is copied into tensors that stay in their
+places.
 """
 
 from collections.abc import Callable, Hashable

@@ -187,9 +187,10 @@ def fit(
         )
         if background == "random":
             paper = torch.rand(3, generator=random, device=device)
-        if replay and not (options.footprints or options.depth or options.normals or widths is not None):
+        if replay and not (options.depth or options.normals or widths is not None):
             weights = tuple(weight for _, weight in active)
-            key = (fitted.changes, view.camera.width, view.camera.height, options.sh_degree, weights, background)
+            size = (view.camera.width, view.camera.height)
+            key = (fitted.changes, size, options.sh_degree, options.footprints, weights, background)
             loss, *pair = replay(key, view, numbers[step])
         else:
             loss, *pair = advance(view, None, numbers[step])
