@@ -15,6 +15,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,11 @@ from PIL import Image
 from skyworld.camera import Camera
 from skyworld.splats import Gaussians, losses, rasterize
 from skyworld.splats.dataset import read_dataset
+from skyworld.splats.parallel import fit_on_gpus
 from skyworld.splats.points import gaussians_of_points
 from skyworld.splats.presets import preset
-from skyworld.splats.train import View, fit
+from skyworld.splats.reconstruct import extent_of, views_of
+from skyworld.splats.train import fit
 
 
 class Task:
@@ -35,15 +38,8 @@ class Task:
     def __init__(self, folder: Path, device: str):
         train, test = read_dataset(folder).split(8)
         self.name, self.device = folder.name, device
-        self.train = self._views(train)
-        self.test = self._views(test)
-        self.points = train.points
-        places = np.stack([view.camera.position for view in self.train])
-        self.extent = 1.1 * float(np.linalg.norm(places - places.mean(0), axis=1).max())
-
-    def _views(self, dataset) -> list[View]:
-        pairs = zip(dataset.cameras, dataset.pictures, strict=True)
-        return [View(camera, _bytes(picture).to(self.device)) for camera, picture in pairs]
+        self.train, self.test = views_of(train, device), views_of(test, device)
+        self.points, self.extent = train.points, extent_of(train.cameras)
 
     def start(self, opacity: float, size: float) -> Gaussians:
         return gaussians_of_points(*self.points, opacity=opacity, size=size).to(self.device)
@@ -86,15 +82,22 @@ class Clock:
 
 
 def skyworld(task: Task, name: str) -> Iterator[tuple[dict, Gaussians]]:
-    chosen = preset(name, extent=task.extent)
-    clock = Clock(task.device)
-    steps = fit(task.start(chosen.opacity, chosen.size), task.train, chosen.schedule, **chosen.arguments)
+    """A preset, by name; name@2 fits on two GPUs."""
+    name, _, gpus = name.partition("@")
+    chosen = preset(name, task.extent)
+    clock, start = Clock(task.device), task.start(chosen.opacity, chosen.size)
+    if gpus:
+        views = [replace(view, picture=view.picture.cpu()) for view in task.train]
+        steps = fit_on_gpus(start.to("cpu"), views, chosen.schedule, gpus=int(gpus), **chosen.arguments)
+    else:
+        steps = fit(start, task.train, chosen.schedule, **chosen.arguments)
     while True:
         try:
             next(steps)
         except StopIteration as end:
             row = {"step": chosen.schedule.steps} | clock.pause()
-            yield row | task.judge(end.value, **chosen.drawing), end.value
+            fitted = end.value.to(task.device)
+            yield row | task.judge(fitted, **chosen.drawing), fitted
             return
 
 
@@ -175,11 +178,6 @@ def _matrices(camera: Camera) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 # ---- the table ------------------------------------------------------------------------------------------------------
-
-
-def _bytes(picture: np.ndarray) -> torch.Tensor:
-    picture = np.asarray(picture)
-    return torch.from_numpy(picture if picture.dtype == np.uint8 else np.round(picture * 255).astype(np.uint8))
 
 
 def _show(task: Task, gaussians: Gaussians, path: Path) -> None:

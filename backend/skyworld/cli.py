@@ -17,6 +17,7 @@ from skyworld.errors import UserError
 JOBS = {
     "world": "Makes a world from one photograph: panorama, distance, Gaussians.",
     "choices": "Shows several seeds of a photograph's surroundings on one sheet.",
+    "fit": "Fits Gaussians to pictures whose cameras are known.",
     "path": "Writes a camera path through a world.",
     "render": "Renders frames, and a film, of a world along a camera path.",
     "export": "Writes the Gaussians of a world as a file that other programs open.",

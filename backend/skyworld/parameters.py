@@ -116,6 +116,35 @@ class ChoicesParameters(Parameters):
     count: int = Field(4, ge=1, le=16, title="Choices", description="How many")
 
 
+class FitParameters(Parameters):
+    """Fits Gaussians to pictures whose cameras are known."""
+
+    kind: ClassVar[str] = "fit"
+
+    pictures: Path = Field(
+        title="Pictures Folder",
+        description="Folder with transforms.json (nerfstudio, instant-ngp) or a COLMAP text model and images",
+        json_schema_extra=_path("DIR_PATH"),
+    )
+    output: Path = Field(
+        title="World Folder",
+        description="Folder of the world; made if it is not there",
+        json_schema_extra=_path("DIR_PATH"),
+    )
+    quality: Literal["quick", "full"] = Field(
+        "full", title="Quality", description="How long to fit: quick for a first look, full for shots"
+    )
+    hold_out: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        title="Hold Out",
+        description="Keep every so many-th picture back and measure how well it is met; 0 uses all",
+        json_schema_extra={"advanced": True},
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="Where to compute")
+
+
 class PathParameters(Parameters):
     """Writes a camera path through a world."""
 
@@ -268,7 +297,14 @@ class MeasureParameters(Parameters):
 
 KINDS: dict[str, type[Parameters]] = {
     model.kind: model
-    for model in (WorldParameters, ChoicesParameters, PathParameters, RenderParameters, ExportParameters)
+    for model in (
+        WorldParameters,
+        ChoicesParameters,
+        FitParameters,
+        PathParameters,
+        RenderParameters,
+        ExportParameters,
+    )  # fmt: skip
 }
 # Commands that are no jobs: the service and the add-on do not have them.
 TOOLS: dict[str, type[Parameters]] = {model.kind: model for model in (ConvertParameters, MeasureParameters)}

@@ -8,6 +8,7 @@ __all__ = ["KINDS", "PIPELINES", "warm"]
 PIPELINES = {
     "world": "skyworld.recipe:generate",
     "choices": "skyworld.choices:offer",
+    "fit": "skyworld.splats.reconstruct:reconstruct",
     "path": "skyworld.camera.paths:author",
     "render": "skyworld.shot.render:render",
     "export": "skyworld.splats.export:export",
