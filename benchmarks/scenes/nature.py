@@ -162,6 +162,25 @@ def box(name: str, size, centre, surface, frame: Matrix | None = None, bevel: fl
     return made
 
 
+def lathe(name: str, profile, surface, at: Matrix, sides: int = 20) -> bpy.types.Object:
+    """A turned body; profile: (radius, height) from the foot upward."""
+    angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
+    rings = np.array([(r * np.cos(a), r * np.sin(a), z) for r, z in profile for a in angle])
+    i, j = (a.ravel() for a in np.meshgrid(np.arange(len(profile) - 1), np.arange(sides), indexing="ij"))
+    faces = np.stack([i, i, i + 1, i + 1], 1) * sides + np.stack([j, (j + 1) % sides, (j + 1) % sides, j], 1)
+    return mesh(name, rings, faces, surface, at=at)
+
+
+def mosaic(name: str, surfaces, pattern: np.ndarray, size: tuple[float, float], at: Matrix) -> bpy.types.Object:
+    """A flat rectangle of single tiles; pattern [rows, columns]: which surface each has."""
+    rows, columns = pattern.shape
+    row, column = (a.ravel() for a in np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"))
+    corners = np.stack([np.stack([column + dx, row + dy], 1) for dx, dy in ((0, 0), (1, 0), (1, 1), (0, 1))], 1)
+    flat = (corners.reshape(-1, 2) / (columns, rows) - 0.5) * size
+    vertices = np.c_[flat, np.zeros(len(flat))]
+    return mesh(name, vertices, np.arange(len(flat)).reshape(-1, 4), surfaces, pattern.ravel(), smooth=False, at=at)
+
+
 def library(name: str, objects: list[bpy.types.Object]) -> bpy.types.Collection:
     """Takes objects out of the scene into a collection that `scatter` draws from."""
     made = bpy.data.collections.new(name)

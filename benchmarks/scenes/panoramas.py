@@ -8,13 +8,12 @@ distance model, 10 and above for judging it.
 
 import argparse
 import math
-import tempfile
 from pathlib import Path
 
 import bpy
 import nature
 import numpy as np
-import OpenEXR
+import rendering
 from houses import Masonry, door, windows
 from nature import box, fbm, material, mesh, scatter, turned_matrix
 from PIL import Image
@@ -241,29 +240,10 @@ def render(name: str, seed: int, width: int, samples: int) -> tuple[Image.Image,
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     SCENES[name](np.random.default_rng(1000 * list(SCENES).index(name) + seed))
-    camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
-    scene.collection.objects.link(camera)
-    scene.camera = camera
+    camera = rendering.prepare(scene, width, width // 2, samples=samples, bounces=6 if name == "room" else 3)
     camera.location, camera.rotation_euler = (0, 0, EYE_HEIGHT), (math.pi / 2, 0, 0)
-    camera.data.type, camera.data.panorama_type, camera.data.clip_end = "PANO", "EQUIRECTANGULAR", 6000
-    scene.render.engine = "CYCLES"
-    scene.cycles.samples, scene.cycles.use_denoising = samples, True
-    scene.cycles.max_bounces, scene.cycles.use_light_tree = 6 if name == "room" else 3, False
-    scene.render.threads_mode, scene.render.threads = "FIXED", 2
-    scene.render.resolution_x, scene.render.resolution_y = width, width // 2
-    scene.view_settings.view_transform, scene.view_settings.look = "AgX", "AgX - Medium High Contrast"
-    scene.view_settings.exposure = 0.0
-    scene.view_layers[0].use_pass_z = True
-    scene.render.image_settings.file_format = "OPEN_EXR_MULTILAYER"
-    scene.render.image_settings.color_depth = "32"
-    with tempfile.TemporaryDirectory() as folder:
-        scene.render.filepath = str(Path(folder) / "all.exr")
-        bpy.ops.render.render(write_still=True)
-        depth = OpenEXR.File(scene.render.filepath, separate_channels=True).channels()["ViewLayer.Depth.Z"].pixels
-        scene.render.image_settings.file_format = "PNG"
-        bpy.data.images["Render Result"].save_render(str(Path(folder) / "picture.png"))
-        picture = Image.open(Path(folder) / "picture.png").convert("RGB")
-    return picture, np.where(depth < 5000, depth, np.inf).astype(np.float32)
+    camera.data.type, camera.data.panorama_type = "PANO", "EQUIRECTANGULAR"
+    return rendering.shoot(scene)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,14 @@
 
 import argparse
 import math
-import tempfile
 from pathlib import Path
 
 import bpy
 import nature
 import numpy as np
+import rendering
 from houses import Masonry, door, windows
-from nature import bush, fbm, material, mesh, scatter, stones, tuft, turned_matrix
+from nature import bush, fbm, lathe, material, mesh, scatter, stones, tuft, turned_matrix
 from PIL import Image
 
 FOCAL_LENGTH_35MM = 26  # 69.4 degrees across
@@ -155,12 +155,9 @@ def pots(m: Masonry, rng):
     red = material("geranium", (0.65, 0.02, 0.03), (0.85, 0.09, 0.1), 5, islands=0.2, translucent=0.2)
     pink = material("pink", (0.6, 0.03, 0.25), (0.8, 0.1, 0.4), 4, islands=0.25, translucent=0.35)
     profile = [(0.13, 0.0), (0.19, 0.3), (0.22, 0.3), (0.22, 0.36), (0.18, 0.36), (0.16, 0.3)]
-    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    rings = np.array([(r * np.cos(a), r * np.sin(a), z) for r, z in profile for a in angle])
-    i, j = (a.ravel() for a in np.meshgrid(np.arange(len(profile) - 1), np.arange(24), indexing="ij"))
-    faces = np.stack([i * 24 + j, i * 24 + (j + 1) % 24, (i + 1) * 24 + (j + 1) % 24, (i + 1) * 24 + j], 1)
     for k, (x, y, size) in enumerate(POTS):
-        pot = mesh("pot", rings * size, faces, m.clay, at=turned_matrix(x, y, 0.02, k))
+        sized = [(size * r, size * z) for r, z in profile]
+        pot = lathe("pot", sized, m.clay, turned_matrix(x, y, 0.02, k), 24)
         bloom = dict(flowers=red if k % 2 else pink, share=0.3)
         plant = bush("plant", leaf, rng, radius=0.3 * size, leaves=1300, size=0.035, **bloom)
         plant.matrix_world = pot.matrix_world @ turned_matrix(0, 0, 0.3 * size, 0)
@@ -216,31 +213,25 @@ def trees(rng):
     scatter("woods", wood, at, turns(len(at)), rng.uniform(0.7, 1.5, len(at)), rng)
 
 
-def render(path: Path, draft: bool, samples: int) -> None:
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    scene, rng = bpy.context.scene, np.random.default_rng(20)
+def hill_village(scene) -> None:
+    """The whole scene in an empty file; one sees it from the lane, looking along +Y."""
+    rng = np.random.default_rng(20)
     for build in (ground, paving, grass, village, trees):
         build(rng)
     nature.sky(scene, elevation=18, azimuth=122, strength=0.14, clouds=0.62, seed=3)
-    camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
-    scene.collection.objects.link(camera)
-    scene.camera = camera
+
+
+def render(path: Path, draft: bool, samples: int) -> None:
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    hill_village(scene)
+    width, height = (480, 320) if draft else (1536, 1024)
+    camera = rendering.prepare(scene, width, height, samples=samples, bounces=3, exposure=0.45)
     camera.location, camera.rotation_euler = (0, 0, EYE_HEIGHT), (math.radians(90.5), 0, 0)
-    camera.data.sensor_width, camera.data.lens, camera.data.clip_end = 36, FOCAL_LENGTH_35MM, 9000
-    scene.render.engine = "CYCLES"
-    scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.denoiser = samples, True, "OPENIMAGEDENOISE"
-    scene.cycles.max_bounces, scene.cycles.diffuse_bounces, scene.cycles.use_light_tree = 3, 2, False
+    camera.data.sensor_width, camera.data.lens = 36, FOCAL_LENGTH_35MM
+    scene.cycles.diffuse_bounces, scene.cycles.sample_clamp_indirect = 2, 6
     scene.cycles.adaptive_threshold, scene.cycles.adaptive_min_samples = 0.04, 8
-    scene.cycles.sample_clamp_indirect = 6
-    scene.render.threads_mode, scene.render.threads = "FIXED", 2
-    scene.render.resolution_x, scene.render.resolution_y = (480, 320) if draft else (1536, 1024)
-    scene.view_settings.view_transform, scene.view_settings.look = "AgX", "AgX - Medium High Contrast"
-    scene.view_settings.exposure = 0.45
-    scene.render.image_settings.file_format = "PNG"
-    with tempfile.TemporaryDirectory() as folder:
-        scene.render.filepath = str(Path(folder) / "sample.png")
-        bpy.ops.render.render(write_still=True)
-        picture = Image.open(scene.render.filepath).convert("RGB")
+    picture, _ = rendering.shoot(scene)
     exif = Image.Exif()
     exif[0x010E] = "Hill village (rendered)"
     exif.get_ifd(0x8769)[0xA405] = FOCAL_LENGTH_35MM
