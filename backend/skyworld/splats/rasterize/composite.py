@@ -16,15 +16,14 @@ import numpy as np
 from numba import njit, prange
 from numpy.polynomial import Chebyshev, Polynomial
 
-from skyworld.splats.rasterize.projection import RECORD
-from skyworld.splats.rasterize.tiles import TILE
+from skyworld.splats.rasterize.projection import RECORD, TILE
 
 ALPHA_MAX = np.float32(0.999)
 TRANSMITTANCE_MIN = np.float32(1e-4)
 _BLOCK, _BANDS, _LANES = 4, TILE // 4, 4 * TILE
-_RUN = np.uint64(_BLOCK * _BLOCK)
+_RUN, _SHIFT = np.uint64(_BLOCK * _BLOCK), np.int32(2)
 _BATCH = 64  # records that a tile fetches at once: the processor waits for memory once, not for each
-_0, _1, _HALF, _2 = (np.float32(value) for value in (0.0, 1.0, 0.5, 2.0))
+_0, _1, _HALF, _2, _UP = (np.float32(value) for value in (0.0, 1.0, 0.5, 2.0, _BLOCK - 1))
 
 _EXP = tuple(Chebyshev.interpolate(np.exp, 7, [-1.4, 0]).convert(kind=Polynomial).coef.astype(np.float32))
 
@@ -33,7 +32,7 @@ _EXP = tuple(Chebyshev.interpolate(np.exp, 7, [-1.4, 0]).convert(kind=Polynomial
 _T, _X, _Y, _LAST, _BEHIND, _IMAGE = 0, 1, 2, 3, 4, 5
 
 
-@njit(fastmath=True)
+@njit(fastmath=True, error_model="numpy")
 def _exp_minus(s):
     """exp(-s) for s in [0, 5.6], error below 3e-7: a polynomial of -s / 4, then two squarings."""
     x = s * np.float32(-0.25)
@@ -45,14 +44,13 @@ def _exp_minus(s):
     return p * p
 
 
-@njit(fastmath=True)
-def _sigma(record, dx, dy):
+@njit(fastmath=True, error_model="numpy")
+def _sigma(a, b, c, dx, dy):
     """-log of the falloff at an offset from the mean; below 0 only by rounding."""
-    sigma = (_HALF * record[2] * dx + record[3] * dy) * dx + _HALF * record[4] * dy * dy
-    return max(sigma, _0)
+    return max((_HALF * a * dx + b * dy) * dx + _HALF * c * dy * dy, _0)
 
 
-@njit(fastmath=True)
+@njit(fastmath=True, error_model="numpy")
 def _fetch(batch, records, pairs, start, stop):
     """Copies the records of so many pairs."""
     for i in range(start, stop):
@@ -60,11 +58,11 @@ def _fetch(batch, records, pairs, start, stop):
             batch[i - start, k] = records[pairs[i], k]
 
 
-@njit(fastmath=True)
+@njit(fastmath=True, error_model="numpy")
 def _bands(record, x_mean, y_mean, tall, wide, spans):
     """First and past-last band of the tile where the ellipse may show; fills their first and past-last blocks.
 
-    x_mean, y_mean: of the record, in the tile.  spans: [2, bands].
+    x_mean, y_mean: of the record, in the tile.  spans: [2 * bands].
     """
     a, b, c, det = record[2], record[3], record[4], record[5]
     scale = _2 * record[7] * a
@@ -81,11 +79,11 @@ def _bands(record, x_mean, y_mean, tall, wide, spans):
         y = min(max(y_right, low), high)
         right = x_mean - tilt * y + math.sqrt(max(scale - det * y * y, _0)) * inverse
         # Clamped as floats: an enormous ellipse must not overflow an integer.
-        spans[0, band] = np.int32(min(max(left + _HALF, _0), wide)) // np.int32(_BLOCK)
-        past = (np.int32(min(max(right + _HALF, _0), wide)) + np.int32(_BLOCK - 1)) // np.int32(_BLOCK)
-        spans[1, band] = max(past, spans[0, band])
-    first = np.int32(min(max(y_mean - y_reach + _HALF, _0), tall)) // np.int32(_BLOCK)
-    last = (np.int32(min(max(y_mean + y_reach + _HALF, _0), tall)) + np.int32(_BLOCK - 1)) // np.int32(_BLOCK)
+        begin = np.int32(min(max(left + _HALF, _0), wide)) >> _SHIFT
+        spans[band] = begin
+        spans[band + np.uint64(_BANDS)] = max(begin, np.int32(min(max(right + _HALF, _0), wide) + _UP) >> _SHIFT)
+    first = np.int32(min(max(y_mean - y_reach + _HALF, _0), tall)) >> _SHIFT
+    last = (np.int32(min(max(y_mean + y_reach + _HALF, _0), tall)) + np.int32(_BLOCK - 1)) >> _SHIFT
     return np.uint64(first), np.uint64(max(last, first))
 
 
@@ -131,14 +129,14 @@ def _tile(index, tiles, width, height):
 def _make_forward(normals):
     channels = 7 if normals else 4
 
-    @njit(nogil=True, fastmath=True)
+    @njit(nogil=True, fastmath=True, error_model="numpy")
     def draw_tile(records, starts, pairs, t, top, left, tall, wide, image, transmittance, last):
         tile = _blank(_IMAGE + channels)
         for y in range(tall):
             for x in range(wide):
                 band, lane = _lane(y, x)
                 tile[band, _T, lane] = 1
-        batch, spans = np.empty((_BATCH, RECORD), np.float32), np.zeros((2, _BANDS), np.int32)
+        batch, spans = np.empty((_BATCH, RECORD), np.float32), np.zeros(2 * _BANDS, np.int32)
         for start in range(starts[t], starts[t + 1], _BATCH):
             if not _any_open(tile):
                 break
@@ -147,13 +145,14 @@ def _make_forward(normals):
             for i in range(start, stop):
                 record = batch[i - start]
                 place = np.float32(i - starts[t])  # exact up to 16 million
-                opacity, reach = record[6], record[7]
+                a, b, c, opacity, reach = record[2], record[3], record[4], record[6], record[7]
                 red, green, blue, depth = record[8], record[9], record[10], record[11]
+                n0, n1, n2 = record[12], record[13], record[14]
                 x_mean, y_mean = record[0] - np.float32(left), record[1] - np.float32(top)
                 first, past = _bands(record, x_mean, y_mean, np.float32(tall), np.float32(wide), spans)
                 for band in range(first, past):
-                    for lane in range(np.uint64(spans[0, band]) * _RUN, np.uint64(spans[1, band]) * _RUN):
-                        sigma = _sigma(record, tile[band, _X, lane] - x_mean, tile[band, _Y, lane] - y_mean)
+                    for lane in range(np.uint64(spans[band]) * _RUN, np.uint64(spans[band + np.uint64(_BANDS)]) * _RUN):
+                        sigma = _sigma(a, b, c, tile[band, _X, lane] - x_mean, tile[band, _Y, lane] - y_mean)
                         strength = min(ALPHA_MAX, opacity * _exp_minus(min(sigma, np.float32(6))))
                         # A pixel that is done has its transmittance below zero, and so has what follows from it.
                         before = tile[band, _T, lane]
@@ -166,12 +165,13 @@ def _make_forward(normals):
                         tile[band, _IMAGE + 2, lane] += weight * blue
                         tile[band, _IMAGE + 3, lane] += weight * depth
                         if normals:
-                            tile[band, _IMAGE + 4, lane] += weight * record[12]
-                            tile[band, _IMAGE + 5, lane] += weight * record[13]
-                            tile[band, _IMAGE + 6, lane] += weight * record[14]
+                            tile[band, _IMAGE + 4, lane] += weight * n0
+                            tile[band, _IMAGE + 5, lane] += weight * n1
+                            tile[band, _IMAGE + 6, lane] += weight * n2
                         done = -abs(before) if inside else before
                         tile[band, _T, lane] = after if shown else done
-                        tile[band, _LAST, lane] = place if shown else tile[band, _LAST, lane]
+                        latest = tile[band, _LAST, lane]
+                        tile[band, _LAST, lane] = place if shown else latest
         for y in range(tall):
             for x in range(wide):
                 band, lane = _lane(y, x)
@@ -180,7 +180,7 @@ def _make_forward(normals):
                 transmittance[top + y, left + x] = abs(tile[band, _T, lane])
                 last[top + y, left + x] = np.int32(tile[band, _LAST, lane])
 
-    @njit(parallel=True, cache=True, nogil=True, fastmath=True)
+    @njit(parallel=True, cache=True, nogil=True, fastmath=True, error_model="numpy")
     def forward(records, starts, pairs, width, height):
         """Image [H, W, 4 or 7] (premultiplied colour, accumulated depth, normal), transmittance, last [H, W].
 
@@ -200,7 +200,7 @@ def _make_backward(full):
     channels = 7 if full else 4
     width_of_row = 6 + channels + 2 if full else 6 + channels
 
-    @njit(nogil=True, fastmath=True)
+    @njit(nogil=True, fastmath=True, error_model="numpy")
     def tile_backward(
         records, starts, pairs, slots, transmittance, last, v_image, v_alpha, t, top, left, tall, wide, gradients
     ):
@@ -216,7 +216,7 @@ def _make_backward(full):
                 furthest = max(furthest, last[top + y, left + x])
                 for k in range(channels):
                     tile[band, _IMAGE + k, lane] = v_image[top + y, left + x, k]
-        batch, spans = np.empty((_BATCH, RECORD), np.float32), np.zeros((2, _BANDS), np.int32)
+        batch, spans = np.empty((_BATCH, RECORD), np.float32), np.zeros(2 * _BANDS, np.int32)
         end = starts[t] + furthest + 1
         for stop in range(end, starts[t], -_BATCH):
             start = max(stop - _BATCH, starts[t])
@@ -233,12 +233,13 @@ def _make_backward(full):
                 s_0, s_1, s_2, s_abs_x, s_abs_y = _0, _0, _0, _0, _0
                 first, past = _bands(record, x_mean, y_mean, np.float32(tall), np.float32(wide), spans)
                 for band in range(first, past):
-                    for lane in range(np.uint64(spans[0, band]) * _RUN, np.uint64(spans[1, band]) * _RUN):
+                    for lane in range(np.uint64(spans[band]) * _RUN, np.uint64(spans[band + np.uint64(_BANDS)]) * _RUN):
                         dx, dy = tile[band, _X, lane] - x_mean, tile[band, _Y, lane] - y_mean
-                        sigma = _sigma(record, dx, dy)
+                        sigma = _sigma(a, b, c, dx, dy)
                         raw = opacity * _exp_minus(min(sigma, np.float32(6)))
                         strength = min(ALPHA_MAX, raw)
-                        shown = sigma <= reach and place <= tile[band, _LAST, lane]
+                        latest = tile[band, _LAST, lane]
+                        shown = sigma <= reach and place <= latest
                         inverse = _1 / (_1 - strength)
                         after = tile[band, _T, lane]
                         before = after * inverse
@@ -278,7 +279,7 @@ def _make_backward(full):
                 if full:
                     row[10], row[11], row[12], row[13], row[14] = s_0, s_1, s_2, s_abs_x, s_abs_y
 
-    @njit(parallel=True, cache=True, nogil=True, fastmath=True)
+    @njit(parallel=True, cache=True, nogil=True, fastmath=True, error_model="numpy")
     def backward(records, starts, pairs, slots, transmittance, last, v_image, v_alpha):
         """Gradients [M, 10] of every pair, from those of the image [H, W, 4 or 7] and of alpha [H, W].
 

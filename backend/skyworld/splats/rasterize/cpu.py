@@ -12,7 +12,7 @@ from skyworld.splats.gaussians import Gaussians
 from skyworld.splats.rasterize import composite, tiles
 from skyworld.splats.rasterize.lenses import Lens, lens_of
 from skyworld.splats.rasterize.options import Footprints, Options
-from skyworld.splats.rasterize.projection import CHUNKS, RECORD, Rules, project, project_backward
+from skyworld.splats.rasterize.projection import CHUNKS, RECORD, TILE, Rules, project, project_backward
 
 # One kernel at a time: each takes all cores, and numba's fallback threading layer dies when two Python
 # threads enter it at once.
@@ -50,7 +50,7 @@ def draw(gaussians: Gaussians, cameras: Sequence[Camera], options: Options) -> t
 
 def _rules(options: Options, coloured: bool) -> Rules:
     degree = -1 if coloured else options.sh_degree
-    return Rules(degree, options.antialiased, options.surfels, options.normals, float(options.eps2d), tiles.TILE)
+    return Rules(degree, options.antialiased, options.surfels, options.normals, float(options.eps2d))
 
 
 class _Draw(torch.autograd.Function):
@@ -64,7 +64,7 @@ class _Draw(torch.autograd.Function):
             records = _aligned(len(means))
             depths, boxes, rows, counts = project(*columns, *pose, lens, rules, records)
             order = tiles.order_by_depth(depths, counts)
-            wide, tall = -(-lens.width // tiles.TILE), -(-lens.height // tiles.TILE)
+            wide, tall = -(-lens.width // TILE), -(-lens.height // TILE)
             starts, pairs, slots, first = tiles.bin_tiles(order, boxes, counts, wide, tall)
             draw_tiles = composite.forward[rules.normals]
             image, transmittance, last = draw_tiles(records, starts, pairs, lens.width, lens.height)

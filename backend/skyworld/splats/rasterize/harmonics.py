@@ -13,7 +13,7 @@ C20, C21, C22 = C2
 C30, C31, C32, C33, C34 = C3
 
 
-@njit
+@njit(error_model="numpy")
 def fill_basis(x, y, z, degree, values):
     """Values of the (degree + 1)^2 functions at a unit vector."""
     values[0] = C0
@@ -30,7 +30,7 @@ def fill_basis(x, y, z, degree, values):
         values[14], values[15] = C34 * z * (x * x - y * y), -C30 * x * (x * x - 3 * y * y)
 
 
-@njit
+@njit(error_model="numpy")
 def direction_gradient(x, y, z, degree, v):
     """Gradient of a unit vector from those of the basis functions, v [(degree + 1)^2]."""
     if degree == 0:
@@ -51,7 +51,7 @@ def direction_gradient(x, y, z, degree, v):
     return gx, gy, gz
 
 
-@njit
+@njit(error_model="numpy")
 def towards(means, i, position):
     """Unit vector from the camera to a mean, and the distance."""
     x, y, z = means[i, 0] - position[0], means[i, 1] - position[1], means[i, 2] - position[2]

@@ -43,7 +43,7 @@ def lens_of(camera: Camera) -> Lens:
     return Lens(model, fx, fy, cx, cy, width, height, *x_limits, *y_limits)
 
 
-@njit
+@njit(error_model="numpy")
 def pixel_and_jacobian(lens, x, y, z):
     """u, v and the Jacobian at a point with z > 0."""
     fx, fy = lens.fx, lens.fy
@@ -63,7 +63,7 @@ def pixel_and_jacobian(lens, x, y, z):
     return fx * x * inverse + lens.cx, fy * y * inverse + lens.cy, jacobian
 
 
-@njit
+@njit(error_model="numpy")
 def pixel_and_jacobian_backward(lens, x, y, z, v_u, v_v, v_jacobian):
     """Gradient of the point from those of its pixel and of the Jacobian there."""
     xx, xy, xz, yx, yy, yz = v_jacobian
@@ -91,7 +91,7 @@ def pixel_and_jacobian_backward(lens, x, y, z, v_u, v_v, v_jacobian):
     return v_x * inverse, v_y * inverse, (v_z - (v_x * x + v_y * y) * inverse) * inverse
 
 
-@njit
+@njit(error_model="numpy")
 def _fisheye(x, y, z):
     """For the equidistant r = f theta: s = theta / r, q = (ds/dr) / r, p = (dq/dr) / r, and 1 / (r^2 + z^2).
 

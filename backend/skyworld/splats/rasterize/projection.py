@@ -20,6 +20,7 @@ from numba import njit, prange
 from skyworld.splats.rasterize.harmonics import direction_gradient, fill_basis
 from skyworld.splats.rasterize.lenses import NEAR, ORTHO, PINHOLE, pixel_and_jacobian, pixel_and_jacobian_backward
 
+TILE = 32  # px
 RECORD = 16
 ALPHA_MIN = 1 / 255
 CHUNKS = 16  # fixed, not the number of threads: every sum has one order on every machine
@@ -27,17 +28,16 @@ _REACH = 3.4  # sigmas; at 3.33 an opaque Gaussian falls below 1/255
 
 
 class Rules(NamedTuple):
-    """degree: of the harmonics, -1 where colours are given instead. tile: px."""
+    """degree: of the harmonics, -1 where colours are given instead."""
 
     degree: int
     antialiased: bool
     surfels: bool
     normals: bool
     eps2d: float
-    tile: int
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def project(means, log_scales, quats, logits, sh, view, position, lens, rules, records):
     """Fills the records [N, 16] of the Gaussians that a camera sees.
 
@@ -55,21 +55,20 @@ def project(means, log_scales, quats, logits, sh, view, position, lens, rules, r
             x, y, z = _local(means, i, view)
             if not z > NEAR or (lens.model == PINHOLE and _outside(lens, x, y, z, log_scales, i)):
                 continue
-            record, box = records[place], boxes[place]
-            if not _ellipse(record, log_scales, quats, logits[i], i, view, lens, rules, x, y, z):
+            if not _ellipse(records, place, log_scales, quats, logits, i, view, lens, rules, x, y, z):
                 continue
-            _tiles(record, box, lens, rules.tile)
-            if box[0] < box[1] and box[2] < box[3]:
-                _colour(record, means, sh, i, position, rules.degree, basis)
+            _tiles(records, boxes, place, lens)
+            if boxes[place, 0] < boxes[place, 1] and boxes[place, 2] < boxes[place, 3]:
+                _colour(records, place, means, sh, i, position, rules.degree, basis)
                 if rules.normals:
-                    _normal(record, means, log_scales, quats, i, view, position, lens, rules)
+                    _normal(records, place, means, log_scales, quats, i, view, position, lens, rules)
                 depths[place], rows[place] = z, i
                 place += 1
         counts[chunk] = place - count * chunk // CHUNKS
     return depths, boxes, rows, counts
 
 
-@njit
+@njit(error_model="numpy")
 def _local(means, i, view):
     """Mean in camera axes, float64: nothing is lost far from the origin."""
     m0, m1, m2 = np.float64(means[i, 0]), np.float64(means[i, 1]), np.float64(means[i, 2])
@@ -79,7 +78,7 @@ def _local(means, i, view):
     return x, y, z
 
 
-@njit
+@njit(error_model="numpy")
 def _outside(lens, x, y, z, log_scales, i):
     """Whether a Gaussian surely misses a pinhole's picture: quick, for most are far outside."""
     right, left = (lens.width - lens.cx + 4) / lens.fx, (lens.cx + 4) / lens.fx
@@ -93,7 +92,7 @@ def _outside(lens, x, y, z, log_scales, i):
     return out > reach * math.sqrt(1 + slope * slope)
 
 
-@njit
+@njit(error_model="numpy")
 def _rotation(quats, i):
     """Unit quaternion, the length it had, and the nine entries of its rotation, row by row."""
     w, x, y, z = np.float64(quats[i, 0]), np.float64(quats[i, 1]), np.float64(quats[i, 2]), np.float64(quats[i, 3])
@@ -107,7 +106,7 @@ def _rotation(quats, i):
     return (w, x, y, z), length, rows
 
 
-@njit
+@njit(error_model="numpy")
 def _axes(turn, log_scales, i, jacobian, view, surfels):
     """Rows u and v of J W R S, and the rows p and q of J W."""
     xx, xy, xz, yx, yy, yz = jacobian
@@ -125,23 +124,23 @@ def _axes(turn, log_scales, i, jacobian, view, surfels):
     return (u0, u1, u2), (v0, v1, v2), (p0, p1, p2), (q0, q1, q2), (s0, s1, s2)
 
 
-@njit
+@njit(error_model="numpy")
 def _dot(a, b):
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
-@njit
+@njit(error_model="numpy")
 def _cross_square(u, v):
     return (u[0] * v[1] - u[1] * v[0]) ** 2 + (u[1] * v[2] - u[2] * v[1]) ** 2 + (u[2] * v[0] - u[0] * v[2]) ** 2
 
 
-@njit
+@njit(error_model="numpy")
 def _sigmoid(logit):
     return 1 / (1 + math.exp(-np.float64(logit)))
 
 
-@njit
-def _ellipse(record, log_scales, quats, logit, i, view, lens, rules, x, y, z):
+@njit(error_model="numpy")
+def _ellipse(records, place, log_scales, quats, logits, i, view, lens, rules, x, y, z):
     """Fills where and how strong a Gaussian is; False where it cannot show."""
     u_pixel, v_pixel, jacobian = pixel_and_jacobian(lens, x, y, z)
     _, _, turn = _rotation(quats, i)
@@ -152,29 +151,30 @@ def _ellipse(record, log_scales, quats, logit, i, view, lens, rules, x, y, z):
     if not 1e-12 < det < 1e30:
         return False
     left = math.sqrt(cross / det) if rules.antialiased else 1.0
-    opacity = _sigmoid(logit) * left
+    opacity = _sigmoid(logits[i]) * left
     if opacity < ALPHA_MIN:
         return False
-    record[0], record[1] = u_pixel, v_pixel
-    record[2], record[3], record[4] = (yy + rules.eps2d) / det, -xy / det, (xx + rules.eps2d) / det
-    record[5], record[6], record[7] = 1 / det, opacity, math.log(opacity / ALPHA_MIN)
-    record[11], record[15] = z, left
+    records[place, 0], records[place, 1] = u_pixel, v_pixel
+    records[place, 2], records[place, 3] = (yy + rules.eps2d) / det, -xy / det
+    records[place, 4] = (xx + rules.eps2d) / det
+    records[place, 5], records[place, 6], records[place, 7] = 1 / det, opacity, math.log(opacity / ALPHA_MIN)
+    records[place, 11], records[place, 15] = z, left
     return True
 
 
-@njit
-def _tiles(record, box, lens, tile):
+@njit(error_model="numpy")
+def _tiles(records, boxes, place, lens):
     """Fills first and past-last tile column and row that a record touches."""
-    x_reach = math.sqrt(2 * record[7] * record[4] / record[5])
-    y_reach = math.sqrt(2 * record[7] * record[2] / record[5])
+    x_reach = math.sqrt(2 * records[place, 7] * records[place, 4] / records[place, 5])
+    y_reach = math.sqrt(2 * records[place, 7] * records[place, 2] / records[place, 5])
     # Clamped as floats: an enormous ellipse must not overflow an integer. A pixel's centre is half a pixel inside.
-    box[0] = int(min(max(record[0] - x_reach + 0.5, 0.0), lens.width)) // tile
-    box[1] = (int(min(max(record[0] + x_reach + 0.5, 0.0), lens.width)) + tile - 1) // tile
-    box[2] = int(min(max(record[1] - y_reach + 0.5, 0.0), lens.height)) // tile
-    box[3] = (int(min(max(record[1] + y_reach + 0.5, 0.0), lens.height)) + tile - 1) // tile
+    boxes[place, 0] = int(min(max(records[place, 0] - x_reach + 0.5, 0.0), lens.width)) // TILE
+    boxes[place, 1] = (int(min(max(records[place, 0] + x_reach + 0.5, 0.0), lens.width)) + TILE - 1) // TILE
+    boxes[place, 2] = int(min(max(records[place, 1] - y_reach + 0.5, 0.0), lens.height)) // TILE
+    boxes[place, 3] = (int(min(max(records[place, 1] + y_reach + 0.5, 0.0), lens.height)) + TILE - 1) // TILE
 
 
-@njit
+@njit(error_model="numpy")
 def _direction(means, i, position):
     """Unit vector from the camera to a mean, and the distance."""
     x, y, z = means[i, 0] - position[0], means[i, 1] - position[1], means[i, 2] - position[2]
@@ -182,10 +182,10 @@ def _direction(means, i, position):
     return x / distance, y / distance, z / distance, distance
 
 
-@njit
-def _colour(record, means, sh, i, position, degree, basis):
+@njit(error_model="numpy")
+def _colour(records, place, means, sh, i, position, degree, basis):
     if degree < 0:
-        record[8], record[9], record[10] = sh[i, 0, 0], sh[i, 0, 1], sh[i, 0, 2]
+        records[place, 8], records[place, 9], records[place, 10] = sh[i, 0, 0], sh[i, 0, 1], sh[i, 0, 2]
         return
     x, y, z = 0.0, 0.0, 0.0
     if degree > 0:
@@ -195,10 +195,10 @@ def _colour(record, means, sh, i, position, degree, basis):
         value = 0.5
         for k in range((degree + 1) ** 2):
             value += basis[k] * sh[i, k, c]
-        record[8 + c] = max(value, 0.0)
+        records[place, 8 + c] = max(value, 0.0)
 
 
-@njit
+@njit(error_model="numpy")
 def _normal_axis(log_scales, i, surfels):
     """Which axis of a Gaussian is its normal: the third of a surfel, else the shortest."""
     if surfels or log_scales[i, 2] < min(log_scales[i, 0], log_scales[i, 1]):
@@ -206,8 +206,8 @@ def _normal_axis(log_scales, i, surfels):
     return 1 if log_scales[i, 1] < log_scales[i, 0] else 0
 
 
-@njit
-def _normal(record, means, log_scales, quats, i, view, position, lens, rules):
+@njit(error_model="numpy")
+def _normal(records, place, means, log_scales, quats, i, view, position, lens, rules):
     _, _, turn = _rotation(quats, i)
     axis = _normal_axis(log_scales, i, rules.surfels)
     n0, n1, n2 = turn[axis], turn[3 + axis], turn[6 + axis]
@@ -217,10 +217,10 @@ def _normal(record, means, log_scales, quats, i, view, position, lens, rules):
         x, y, z, _ = _direction(means, i, position)
         away = n0 * x + n1 * y + n2 * z > 0
     sign = -1 if away else 1
-    record[12], record[13], record[14] = sign * n0, sign * n1, sign * n2
+    records[place, 12], records[place, 13], records[place, 14] = sign * n0, sign * n1, sign * n2
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def project_backward(
     means, log_scales, quats, logits, sh, view, position, lens, rules,
     records, boxes, rows, counts, first, gradients,
@@ -238,29 +238,34 @@ def project_backward(
         basis, v_basis, total = np.empty(16), np.empty(16), np.empty(width)
         begin = count * chunk // CHUNKS
         for place in range(begin, begin + counts[chunk]):
-            i, record, box = rows[place], records[place], boxes[place]
-            total[:] = 0
-            for slot in range(first[place], first[place] + (box[1] - box[0]) * (box[3] - box[2])):
+            i = rows[place]
+            for k in range(width):
+                total[k] = 0
+            for slot in range(
+                first[place], first[place] + (boxes[place, 1] - boxes[place, 0]) * (boxes[place, 3] - boxes[place, 2])
+            ):
                 for k in range(width):
                     total[k] += gradients[slot, k]
             if v_means2d.shape[0] > 0:
                 v_means2d[i, 0], v_means2d[i, 1] = total[0], total[1]
                 v_absolute[i, 0], v_absolute[i, 1] = total[width - 2], total[width - 1]
-            d0, d1, d2 = _colour_backward(record, means, sh, i, position, rules.degree, total, basis, v_basis, v_sh)
+            d0, d1, d2 = _colour_backward(
+                records, place, means, sh, i, position, rules.degree, total, basis, v_basis, v_sh
+            )
             v_position[chunk, 0] -= d0
             v_position[chunk, 1] -= d1
             v_position[chunk, 2] -= d2
             g0, g1, g2 = _ellipse_backward(
-                record, means, log_scales, quats, logits[i], i, view, lens, rules, total,
-                v_log_scales, v_quats, v_logits, v_view[chunk],
+                records, place, means, log_scales, quats, logits, i, view, lens, rules, total,
+                v_log_scales, v_quats, v_logits, v_view, chunk,
             )  # fmt: skip
             if v_means.shape[0] > 0:
                 v_means[i, 0], v_means[i, 1], v_means[i, 2] = g0 + d0, g1 + d1, g2 + d2
     return v_view.sum(0), v_position.sum(0)
 
 
-@njit
-def _colour_backward(record, means, sh, i, position, degree, total, basis, v_basis, v_sh):
+@njit(error_model="numpy")
+def _colour_backward(records, place, means, sh, i, position, degree, total, basis, v_basis, v_sh):
     """Fills v_sh; returns the gradient of the mean through the direction in which it is seen."""
     wanted = v_sh.shape[0] > 0
     if degree < 0:
@@ -272,7 +277,7 @@ def _colour_backward(record, means, sh, i, position, degree, total, basis, v_bas
     for k in range((degree + 1) ** 2):
         v_basis[k] = 0
         for c in range(3):
-            v_colour = total[6 + c] if record[8 + c] > 0 else 0.0
+            v_colour = total[6 + c] if records[place, 8 + c] > 0 else 0.0
             v_basis[k] += v_colour * sh[i, k, c]
             if wanted:
                 v_sh[i, k, c] = basis[k] * v_colour
@@ -281,10 +286,11 @@ def _colour_backward(record, means, sh, i, position, degree, total, basis, v_bas
     return (gx - along * x) / distance, (gy - along * y) / distance, (gz - along * z) / distance
 
 
-@njit
+@njit(error_model="numpy")
 def _ellipse_backward(
-    record, means, log_scales, quats, logit, i, view, lens, rules, total, v_log_scales, v_quats, v_logits, v_view
-):
+    records, place, means, log_scales, quats, logits, i, view, lens, rules, total,
+    v_log_scales, v_quats, v_logits, v_view, chunk,
+):  # fmt: skip
     """Fills v_log_scales, v_quats and v_logits, adds to v_view and returns the gradient of the mean."""
     x, y, z = _local(means, i, view)
     _, _, jacobian = pixel_and_jacobian(lens, x, y, z)
@@ -297,8 +303,8 @@ def _ellipse_backward(
     ga, gb, gc = total[2], 0.5 * total[3], total[4]
     t00, t01, t10, t11 = a * ga + b * gb, a * gb + b * gc, b * ga + c * gb, b * gb + c * gc
     v_xx, v_xy, v_yy = -(t00 * a + t01 * b), -(t00 * b + t01 * c), -(t10 * b + t11 * c)
-    full = _sigmoid(logit)
-    left = np.float64(record[15])
+    full = _sigmoid(logits[i])
+    left = np.float64(records[place, 15])
     if v_logits.shape[0] > 0:
         v_logits[i] = total[5] * left * full * (1 - full)
     if rules.antialiased and cross > 0:  # left = sqrt(cross / det)
@@ -314,34 +320,35 @@ def _ellipse_backward(
     f = (v_v[0] * s[0], v_v[1] * s[1], v_v[2] * s[2])
     v_p = (_dot(e, turn[0:3]), _dot(e, turn[3:6]), _dot(e, turn[6:9]))
     v_q = (_dot(f, turn[0:3]), _dot(f, turn[3:6]), _dot(f, turn[6:9]))
-    w0, w1, w2 = view[0], view[1], view[2]
+    w0, w1 = (view[0, 0], view[0, 1], view[0, 2]), (view[1, 0], view[1, 1], view[1, 2])
+    w2 = (view[2, 0], view[2, 1], view[2, 2])
     v_jacobian = (_dot(v_p, w0), _dot(v_p, w1), _dot(v_p, w2), _dot(v_q, w0), _dot(v_q, w1), _dot(v_q, w2))
     v_x, v_y, v_z = pixel_and_jacobian_backward(lens, x, y, z, total[0], total[1], v_jacobian)
     v_z += total[9]
     for k in range(3):
-        v_view[0, k] += v_x * means[i, k] + jacobian[0] * v_p[k] + jacobian[3] * v_q[k]
-        v_view[1, k] += v_y * means[i, k] + jacobian[1] * v_p[k] + jacobian[4] * v_q[k]
-        v_view[2, k] += v_z * means[i, k] + jacobian[2] * v_p[k] + jacobian[5] * v_q[k]
-    v_view[0, 3] += v_x
-    v_view[1, 3] += v_y
-    v_view[2, 3] += v_z
+        v_view[chunk, 0, k] += v_x * means[i, k] + jacobian[0] * v_p[k] + jacobian[3] * v_q[k]
+        v_view[chunk, 1, k] += v_y * means[i, k] + jacobian[1] * v_p[k] + jacobian[4] * v_q[k]
+        v_view[chunk, 2, k] += v_z * means[i, k] + jacobian[2] * v_p[k] + jacobian[5] * v_q[k]
+    v_view[chunk, 0, 3] += v_x
+    v_view[chunk, 1, 3] += v_y
+    v_view[chunk, 2, 3] += v_z
     if v_quats.shape[0] > 0:
         normal = (0.0, 0.0, 0.0)
         axis = 0
         if rules.normals:
             axis = _normal_axis(log_scales, i, rules.surfels)
-            same = turn[axis] * record[12] + turn[3 + axis] * record[13] + turn[6 + axis] * record[14] > 0
-            sign = 1.0 if same else -1.0
+            drawn = (records[place, 12], records[place, 13], records[place, 14])
+            sign = 1.0 if _dot((turn[axis], turn[3 + axis], turn[6 + axis]), drawn) > 0 else -1.0
             normal = (sign * total[10], sign * total[11], sign * total[12])
-        _rotation_backward(unit, length, p, q, e, f, normal, axis, v_quats[i])
+        _rotation_backward(unit, length, p, q, e, f, normal, axis, v_quats, i)
     g0 = view[0, 0] * v_x + view[1, 0] * v_y + view[2, 0] * v_z
     g1 = view[0, 1] * v_x + view[1, 1] * v_y + view[2, 1] * v_z
     g2 = view[0, 2] * v_x + view[1, 2] * v_y + view[2, 2] * v_z
     return g0, g1, g2
 
 
-@njit
-def _rotation_backward(unit, length, p, q, e, f, normal, axis, v_quat):
+@njit(error_model="numpy")
+def _rotation_backward(unit, length, p, q, e, f, normal, axis, v_quats, i):
     """Gradient of a quaternion from that of its rotation, p e^T + q f^T, with `normal` added to the column `axis`."""
     w, x, y, z = unit
     n = (0.0, 0.0, 0.0)
@@ -366,5 +373,5 @@ def _rotation_backward(unit, length, p, q, e, f, normal, axis, v_quat):
     gy = 2 * (w * (r02 - r20) + x * (r10 + r01) + z * (r21 + r12) - 2 * y * (r00 + r22))
     gz = 2 * (w * (r10 - r01) + x * (r20 + r02) + y * (r21 + r12) - 2 * z * (r00 + r11))
     along = gw * w + gx * x + gy * y + gz * z  # the length of a quaternion changes nothing
-    v_quat[0], v_quat[1] = (gw - along * w) / length, (gx - along * x) / length
-    v_quat[2], v_quat[3] = (gy - along * y) / length, (gz - along * z) / length
+    v_quats[i, 0], v_quats[i, 1] = (gw - along * w) / length, (gx - along * x) / length
+    v_quats[i, 2], v_quats[i, 3] = (gy - along * y) / length, (gz - along * z) / length

@@ -5,11 +5,10 @@ from numba import njit, prange
 
 from skyworld.splats.rasterize.projection import CHUNKS
 
-TILE = 32  # px
 _DIGITS = 11  # bits; three passes sort float32
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def order_by_depth(depths, counts):
     """Places int32 [n] of the records, nearest first; stable (radix sort over the bits of positive float32).
 
@@ -45,7 +44,7 @@ def order_by_depth(depths, counts):
     return order
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def bin_tiles(order, boxes, counts, columns, rows):
     """The lists of all tiles, one after the other: tile t has the pairs starts[t] to starts[t + 1].
 
