@@ -1,5 +1,10 @@
 """Codebooks: few values, or few rows, that stand for many. What .sog stores its scales, colours and harmonics in."""
 
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -60,24 +65,39 @@ def palette(rows: Tensor, size: int, *, seed: int = 0, iterations: int = 10) -> 
     group = torch.empty(count, dtype=torch.int64, device=rows.device)
     error = torch.zeros(len(groups), dtype=torch.float64, device=rows.device)
     for part in slices(count):
-        chunk = rows[part].flatten(1)
-        group[part] = _assign(chunk, groups)
-        apart = (chunk - groups[group[part]]).square().sum(1, dtype=torch.float64)
-        error += torch.bincount(group[part], apart, len(groups))
+        group[part], apart = _assign(rows[part].flatten(1), groups)
+        error += torch.bincount(group[part], apart.clamp_min(0).double(), len(groups))
     members = torch.bincount(group, minlength=len(groups))
     order = torch.argsort(group, stable=True)
     shares = _shares(error.cpu(), members.cpu(), size)
-    entries: list[Tensor] = []
     labels = torch.empty(count, dtype=torch.int64, device=rows.device)
-    used = 0
-    for where, share in zip(order.split(members.tolist()), shares, strict=True):
-        if share:
-            chunk = rows[where].flatten(1)
-            own = _lloyd(chunk, share, iterations, random)
-            labels[where] = _assign(chunk, own) + used
+
+    def refine(where: Tensor, share: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+        chunk = rows[where].flatten(1)
+        entries = _lloyd(chunk, share, iterations, torch.Generator().manual_seed(seed))
+        return where, entries, _assign(chunk, entries)[0]
+
+    seeds = range(seed + 1, seed + 1 + len(shares))
+    jobs = [job for job in zip(order.split(members.tolist()), shares, seeds, strict=True) if job[1]]
+    entries, used = [], 0
+    with _one_thread_each(1 if rows.is_cuda else os.cpu_count() or 1) as pool:
+        for where, own, label in pool.map(refine, *zip(*jobs, strict=True)):
+            labels[where] = label + used
             entries.append(own)
             used += len(own)
     return torch.cat(entries), labels
+
+
+@contextmanager
+def _one_thread_each(workers: int) -> Iterator[Executor]:
+    """Threads whose own torch works on one core: thousands of small products on all cores wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(workers, "palette") as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _shares(error: Tensor, members: Tensor, size: int) -> list[int]:
@@ -89,7 +109,7 @@ def _shares(error: Tensor, members: Tensor, size: int) -> list[int]:
 
 
 def _lloyd(rows: Tensor, size: int, iterations: int, random: torch.Generator) -> Tensor:
-    """k-means of rows [n, d] -> [min(size, n), d]. An entry that nobody is near to is thrown onto a random row."""
+    """k-means of rows [n, d] -> [min(size, n), d]. Entries that nobody is near to go where the error is largest."""
     if size >= len(rows):
         return rows.clone()
     entries = rows[torch.randperm(len(rows), generator=random)[:size].to(rows.device)].clone()
@@ -97,22 +117,26 @@ def _lloyd(rows: Tensor, size: int, iterations: int, random: torch.Generator) ->
         return rows.mean(0, keepdim=True)
     for _ in range(iterations):
         sums, members = torch.zeros_like(entries), torch.zeros_like(entries[:, 0])
+        error = rows.new_empty(len(rows))
         for part in slices(len(rows), max(1, _SCORES // size)):
             # As a product of matrices: sums in a fixed order, also on a GPU, where adding by index has none.
             chosen = rows.new_zeros(part.stop - part.start, size)
-            chosen.scatter_(1, _assign(rows[part], entries)[:, None], 1.0)
+            label, error[part] = _assign(rows[part], entries)
+            chosen.scatter_(1, label[:, None], 1.0)
             sums.addmm_(chosen.T, rows[part])
             members += chosen.sum(0)
         entries = sums / members.clamp_min(1)[:, None]
         empty = (members == 0).nonzero()[:, 0]
-        entries[empty] = rows[torch.randint(len(rows), (len(empty),), generator=random).to(rows.device)]
+        entries[empty] = rows[error.topk(len(empty)).indices]
     return entries
 
 
-def _assign(rows: Tensor, entries: Tensor) -> Tensor:
-    """Index [n] of the entry [k, d] nearest to each row [n, d]."""
+def _assign(rows: Tensor, entries: Tensor) -> tuple[Tensor, Tensor]:
+    """Index [n] of the entry [k, d] nearest to each row [n, d], and the square of how far it is."""
     norms = entries.square().sum(1)
     labels = torch.empty(len(rows), dtype=torch.int64, device=rows.device)
+    error = rows.square().sum(1)
     for part in slices(len(rows), max(1, _SCORES // len(entries))):
-        labels[part] = torch.addmm(norms, rows[part], entries.T, alpha=-2).argmin(1)
-    return labels
+        least, labels[part] = torch.addmm(norms, rows[part], entries.T, alpha=-2).min(1)
+        error[part] += least
+    return labels, error
