@@ -159,6 +159,7 @@ def _ellipse(records, place, log_scales, quats, logits, i, view, lens, rules, x,
     records[place, 4] = (xx + rules.eps2d) / det
     records[place, 5], records[place, 6], records[place, 7] = 1 / det, opacity, math.log(opacity / ALPHA_MIN)
     records[place, 11], records[place, 15] = z, left
+    records[place, 12], records[place, 13], records[place, 14] = 0, 0, 0
     return True
 
 
