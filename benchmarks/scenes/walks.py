@@ -71,20 +71,19 @@ def _cleared(graph, eye: np.ndarray, target: np.ndarray, rng: np.random.Generato
     """The eye, moved by as little as a random search finds where something is nearer than the clearance."""
     for attempt in range(200):
         moved = eye + rng.normal(0, 0.01 * attempt, 3) * [1, 1, 0.3]
-        if room_about(graph, moved, target) >= CLEARANCE:
+        if has_room(graph, moved, target):
             return moved
     raise ValueError(f"no place with {CLEARANCE} m of room about it near {np.round(eye, 2)}")
 
 
-def room_about(graph, eye: np.ndarray, target: np.ndarray) -> float:
-    """Metres to the nearest thing around the eye, and half of those to what stands in the middle of its view."""
+def has_room(graph, eye: np.ndarray, target: np.ndarray) -> bool:
+    """Whether nothing stands within the clearance around the eye, nor within twice of it where it looks."""
     index = np.arange(24) + 0.5
     z, turn = 1 - 2 * index / 24, np.pi * (1 + 5**0.5) * index  # Fibonacci sphere
     around = np.stack([np.sqrt(1 - z * z) * np.cos(turn), np.sqrt(1 - z * z) * np.sin(turn), z], 1)
     ahead = (target - eye) / np.linalg.norm(target - eye)
-    nearest = np.inf
-    for direction, reach in [(d, 1.0) for d in around] + [(ahead, 2.0)]:
-        hit, place, *_ = bpy.context.scene.ray_cast(graph, Vector(eye), Vector(direction), distance=CLEARANCE * reach)
-        if hit:
-            nearest = min(nearest, np.linalg.norm(np.array(place) - eye) / reach)
-    return nearest
+    cast = bpy.context.scene.ray_cast
+    return not any(
+        cast(graph, Vector(eye), Vector(direction), distance=CLEARANCE * reach)[0]
+        for direction, reach in [(ahead, 2), *((direction, 1) for direction in around)]
+    )
