@@ -304,7 +304,7 @@ KINDS: dict[str, type[Parameters]] = {
         PathParameters,
         RenderParameters,
         ExportParameters,
-    )  # fmt: skip
+    )
 }
 # Commands that are no jobs: the service and the add-on do not have them.
 TOOLS: dict[str, type[Parameters]] = {model.kind: model for model in (ConvertParameters, MeasureParameters)}
