@@ -148,6 +148,11 @@ class Gaussians:
         if found := self.non_finite():
             raise UserError(found[1], hint="Remove those Gaussians, or load the splats from before the damage")
 
+    def without_non_finite(self) -> tuple["Gaussians", int]:
+        """Those without NaN and infinite values, and how many are left out."""
+        found = self.non_finite()
+        return (self[~found[0]], int(found[0].sum())) if found else (self, 0)
+
 
 _ROWS = 1 << 14  # looked at together for NaN
 NAMES = ("means", "log_scales", "quats", "logit_opacities", "sh")

@@ -93,8 +93,10 @@ def compile_kernels() -> None:
         sh=torch.zeros(1, 1, 3),
     )
     gaussians.means.requires_grad_()
-    render = rasterize(gaussians, [Camera.pinhole(turned((0, 0, 0)), 1.0, 32, 32)])
-    (render.colour.sum() + render.depth.sum()).backward()
+    camera = Camera.pinhole(turned((0, 0, 0)), 1.0, 32, 32)
+    for normals in (False, True):  # one kernel each; all else is decided while they run
+        render = rasterize(gaussians, [camera], normals=normals)
+        (render.colour.sum() + render.depth.sum()).backward()
 
 
 def _check_cameras(cameras: Sequence[Camera], equirect_only_plain: bool) -> None:

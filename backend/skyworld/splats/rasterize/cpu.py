@@ -97,12 +97,12 @@ class _Draw(torch.autograd.Function):
 
 
 def _fill_radii(radii: np.ndarray, records: np.ndarray, rows: np.ndarray, counts: np.ndarray) -> None:
-    """Three sigmas of the longer axis, px: the smaller eigenvalue of the conic is one over its variance."""
+    """Three sigmas of the longer axis, px: its variance is the larger eigenvalue of the conic over the determinant."""
     begins = len(records) * np.arange(CHUNKS) // CHUNKS
     places = np.concatenate([np.arange(begin, begin + count) for begin, count in zip(begins, counts, strict=True)])
-    xx, xy, yy = records[places, 2:5].T.astype(np.float64)
-    smaller = 0.5 * (xx + yy) - np.sqrt(0.25 * (xx - yy) ** 2 + xy**2)
-    radii[rows[places]] = 3 / np.sqrt(smaller)
+    xx, xy, yy, determinant = records[places, 2:6].T.astype(np.float64)
+    larger = 0.5 * (xx + yy) + np.sqrt(0.25 * (xx - yy) ** 2 + xy**2)
+    radii[rows[places]] = 3 * np.sqrt(larger / determinant)
 
 
 def _aligned(count: int) -> np.ndarray:
