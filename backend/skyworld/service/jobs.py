@@ -143,6 +143,6 @@ class Runner:
         worker = self.worker
         for seconds, act in ((NOTICE_SECONDS, worker.terminate), (END_SECONDS, worker.kill)):
             await asyncio.sleep(seconds)
-            if self._current != job:
+            if job not in self._cancelling:  # it has ended; a retry may run already
                 return
             act()

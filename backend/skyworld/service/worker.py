@@ -58,6 +58,7 @@ class Orders:
             if order["do"] == "cancel":
                 self.cancelled.add(order["job"])
             else:
+                self.cancelled.discard(order.get("job"))  # a retry has the number of the job that was cancelled
                 self.requests.put(order)
         os._exit(0)  # the service is gone; files are atomic and the world's lock dies with the process
 

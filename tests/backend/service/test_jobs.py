@@ -113,6 +113,16 @@ def test_a_listening_job_is_cancelled_without_losing_the_warm_worker(backend, tm
     assert backend.wait_for_worker()["pid"] == pid
 
 
+@pytest.mark.parametrize("kind", ["steps", "deaf"])
+def test_a_cancelled_job_can_be_retried_at_once(backend, tmp_path, kind):
+    job = backend.submit(kind, tmp_path / "a.png", seconds=1.5)
+    wait_for(lambda: backend.job(job)["progress"])
+    backend.http.post(f"/jobs/{job}/cancel")
+    assert backend.wait(job)["state"] == "cancelled"
+    assert backend.http.post(f"/jobs/{job}/retry").json()["state"] == "queued"
+    assert backend.wait(job)["state"] == "done"
+
+
 def test_a_killed_worker_fails_its_job_which_goes_on_from_its_last_stage(backend, tmp_path):
     job = backend.submit("world", tmp_path / "w", seconds=0)
     failed = backend.wait(job)
