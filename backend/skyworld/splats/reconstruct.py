@@ -9,7 +9,7 @@ from skyworld.camera.formats import nerfstudio
 from skyworld.camera.paths import CameraPath
 from skyworld.errors import UserError
 from skyworld.parameters import FitParameters
-from skyworld.progress import Progress
+from skyworld.progress import Progress, stages
 from skyworld.splats import losses, rasterize
 from skyworld.splats.dataset import Dataset, read_dataset
 from skyworld.splats.device import pick_device
@@ -31,6 +31,7 @@ def reconstruct(parameters: FitParameters) -> Iterator[Progress]:
     A job that was stopped goes on from its last checkpoint.
     """
     device = pick_device(parameters.device)
+    yield Progress(0.0, "reading the pictures", stage="pictures")
     dataset = read_dataset(parameters.pictures)
     if dataset.points is None:
         raise UserError(
@@ -48,6 +49,7 @@ def reconstruct(parameters: FitParameters) -> Iterator[Progress]:
     }
 
     def make(scratch) -> Iterator[Progress]:
+        yield Progress(0.0, f"{len(dataset)} pictures")
         train, held = dataset.split(parameters.hold_out) if parameters.hold_out else (dataset, None)
         fitted = yield from _fitted(train, parameters.quality, device, scratch)
         if held is not None:
@@ -55,7 +57,7 @@ def reconstruct(parameters: FitParameters) -> Iterator[Progress]:
         with atomic_write(world.path("splats.ply")) as temporary:
             write_ply(temporary, fitted.to("cpu"))
 
-    yield from world.stage("splats", inputs, ("splats.ply",), make)
+    yield from stages(("splats", 1.0, world.stage("splats", inputs, ("splats.ply",), make)))
 
 
 def extent_of(cameras) -> float:
