@@ -2,10 +2,10 @@
 
 from . import engine, jobs, parameters, preferences
 from .operators import camera_path, exchange, generate, shot
-from .panels import sidebar
+from .panels import menu, sidebar
 from .viewport import points
 
-MODULES = (preferences, parameters, jobs, generate, exchange, camera_path, shot, sidebar, engine, points)
+MODULES = (preferences, parameters, jobs, generate, exchange, camera_path, shot, sidebar, menu, engine, points)
 
 
 def register():

@@ -79,6 +79,7 @@ class SkyWorldCollection(bpy.types.PropertyGroup):
         name="World Folder", description="Folder of the world in this collection", subtype="DIR_PATH"
     )
     models: StringProperty(name="Models", description="What made the world")
+    held_out: StringProperty(name="Held Out", description="How well pictures are met that were not fitted")
 
 
 class SkyWorldObject(bpy.types.PropertyGroup):
@@ -114,18 +115,25 @@ class SkyWorldObject(bpy.types.PropertyGroup):
         self.id_data.display_type = "TEXTURED" if self.display == "SPHERES" else "BOUNDS"
 
 
-CLASSES = (group_class("world", SCHEMA["world"]), SkyWorldCollection, SkyWorldObject)
+CLASSES = (
+    group_class("world", SCHEMA["world"]),
+    group_class("fit", SCHEMA["fit"]),
+    SkyWorldCollection,
+    SkyWorldObject,
+)
 
 
 def register():
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     bpy.types.Scene.skyworld = PointerProperty(type=CLASSES[0])
+    bpy.types.Scene.skyworld_fit = PointerProperty(type=CLASSES[1])
     bpy.types.Collection.skyworld = PointerProperty(type=SkyWorldCollection)
     bpy.types.Object.skyworld = PointerProperty(type=SkyWorldObject)
 
 
 def unregister():
+    del bpy.types.Scene.skyworld_fit
     for owner in (bpy.types.Scene, bpy.types.Collection, bpy.types.Object):
         del owner.skyworld
     for cls in reversed(CLASSES):

@@ -1,4 +1,4 @@
-"""Worlds from photographs: jobs of the backend, and the backend itself."""
+"""Worlds from photographs and from posed pictures: jobs of the backend, and the backend itself."""
 
 from pathlib import Path
 
@@ -11,19 +11,32 @@ from ..errors import UserError, reports_errors
 from ..jobs import session
 from ..scene import ply, world
 
-KIND = "world"
-CHOICES = "choices"
+KIND, FIT, CHOICES = "world", "fit", "choices"
+# What of a world folder comes into the scene, for each kind of job that makes one.
+WORLD_FILES = {KIND: ("world.json", "splats.ply"), FIT: ("world.json", "splats.ply", world.PICTURES)}
 
 
 def default_output(photo):
     """A folder for the world of `photo`: next to the .blend, else among the user's documents."""
-    home = Path(bpy.data.filepath).parent if bpy.data.filepath else _documents()
-    return home / "SkyWorld" / Path(photo).stem
+    return _worlds() / Path(photo).stem
 
 
-def _documents():
+def default_fit_output(pictures):
+    """The same for a folder of pictures; a photograph of that name has another."""
+    return _worlds() / f"{Path(pictures).name}_fit"
+
+
+def _worlds():
     documents = Path.home() / "Documents"
-    return documents if documents.is_dir() else Path.home()
+    home = documents if documents.is_dir() else Path.home()
+    return (Path(bpy.data.filepath).parent if bpy.data.filepath else home) / "SkyWorld"
+
+
+def _no_job_runs(operator):
+    if session.active() or session.waiting():
+        operator.poll_message_set("A job is running; wait for it or cancel it")
+        return False
+    return True
 
 
 class GenerateWorld(bpy.types.Operator):
@@ -38,10 +51,7 @@ class GenerateWorld(bpy.types.Operator):
         if not context.scene.skyworld.photo:
             cls.poll_message_set("Choose a photograph first")
             return False
-        if session.active() or session.waiting():
-            cls.poll_message_set("A job is running; wait for it or cancel it")
-            return False
-        return True
+        return _no_job_runs(cls)
 
     @reports_errors
     def execute(self, context):
@@ -69,6 +79,30 @@ class OfferSeeds(bpy.types.Operator):
             raise UserError("there is no such picture", file=values["photo"], hint="Choose another photograph")
         wish = {name: value for name, value in values.items() if name in ("photo", "fov", "pitch", "seed")}
         session.submit(CHOICES, {**wish, "output": str(Path(bpy.app.tempdir) / "choices.jpg")})
+        return {"FINISHED"}
+
+
+class FitPictures(bpy.types.Operator):
+    """Fit splats to a folder of pictures whose cameras are known. Blender stays usable meanwhile"""
+
+    bl_idname = "skyworld.fit_pictures"
+    bl_label = "Fit Splats"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context):
+        if not context.scene.skyworld_fit.pictures:
+            cls.poll_message_set("Choose a folder of posed pictures first")
+            return False
+        return _no_job_runs(cls)
+
+    @reports_errors
+    def execute(self, context):
+        values = parameters.to_json(context.scene.skyworld_fit, FIT)
+        if not Path(values["pictures"]).is_dir():
+            raise UserError("there is no such folder", file=values["pictures"], hint="Choose another folder")
+        values["output"] = values["output"] or str(default_fit_output(values["pictures"]))
+        session.submit(FIT, values)
         return {"FINISHED"}
 
 
@@ -127,7 +161,7 @@ class RetryJob(JobOperator, bpy.types.Operator):
 
 
 class ImportWorld(bpy.types.Operator):
-    """Add a finished world to the scene: splats, an editable camera path and its camera"""
+    """Add a finished world to the scene: its splats, and a camera with a path"""
 
     bl_idname = "skyworld.import_world"
     bl_label = "Import World"
@@ -150,12 +184,13 @@ class ImportWorld(bpy.types.Operator):
 def bring_in(job):
     """When an own job is done: reads its world in a thread, then adds it on the main thread, as one step to undo."""
     folder = (job.get("result") or {}).get("output") or job["parameters"].get("output")
-    if job["kind"] != KIND or not folder or not preferences.get().auto_import:
+    names = WORLD_FILES.get(job["kind"])
+    if not names or not folder or not preferences.get().auto_import:
         return
     client, set_up = session.client, preferences.get().set_up_scene
 
     def read():
-        opened = world.open_world(folder if Path(folder).is_dir() else fetch(client, folder, job["id"]))
+        opened = world.open_world(folder if Path(folder).is_dir() else fetch(client, folder, job["id"], names))
         return opened, ply.read(opened.splats)
 
     def add(found):
@@ -168,11 +203,11 @@ def bring_in(job):
     session.background(read, add)
 
 
-def fetch(client, folder, job_id):
-    """A copy of the parts of a world that lies on the backend's machine, in Blender's folder for temporary files."""
+def fetch(client, folder, job_id, names):
+    """A copy of files of a world that lies on the backend's machine, in Blender's folder for temporary files."""
     here = Path(bpy.app.tempdir) / f"skyworld_{job_id}"
-    here.mkdir(exist_ok=True)
-    for name in ("world.json", "splats.ply"):
+    for name in names:
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
         (here / name).write_bytes(client.file(folder, name))
     return here
 
@@ -274,6 +309,7 @@ class CancelInstall(bpy.types.Operator):
 CLASSES = (
     GenerateWorld,
     OfferSeeds,
+    FitPictures,
     UseSeed,
     CancelJob,
     RetryJob,

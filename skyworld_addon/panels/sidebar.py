@@ -7,14 +7,13 @@ import bpy
 from .. import parameters, preferences
 from ..connection import install
 from ..jobs import ENDED, session
-from ..operators.generate import CHOICES, KIND, default_output
+from ..operators.generate import CHOICES, FIT, KIND, WORLD_FILES, default_fit_output, default_output
 from ..scene import splats, world
 from . import preview
-from .text import duration, wrapped
+from .progress import ICONS, PREVIEW_SCALE, draw_failure, draw_running, draw_start, fraction_of, last_failure
+from .text import wrapped
 
-ICONS = {"queued": "TIME", "running": "PLAY", "done": "CHECKMARK", "failed": "ERROR", "cancelled": "CANCEL"}
 SHOWN_JOBS = 8
-PREVIEW_SCALE = 11.0
 
 
 class Sidebar:
@@ -47,40 +46,57 @@ class GeneratePanel(Sidebar, bpy.types.Panel):
         if body:
             parameters.draw(body.column(), group, KIND, advanced=True)
         job = session.active()
-        if job:
+        if job and job["kind"] != FIT:
             draw_running(layout, context, job)
         else:
-            button = layout.row()
-            button.scale_y = 1.6
-            text = "Starting the Backend…" if session.waiting() else "Generate World"
-            button.operator("skyworld.generate_world", text=text, icon="WORLD")
+            draw_start(layout, "skyworld.generate_world", icon="WORLD")
             layout.operator("skyworld.offer_seeds", icon="IMGDISPLAY")
             draw_choices(layout, group)
         draw_errors(layout, context)
+        last = last_failure()
+        if last and last["kind"] != FIT:
+            draw_failure(layout, context, last)
 
 
-def draw_running(layout, context, job):
-    """The job that runs: stage, bar, times, picture, Cancel."""
-    box = layout.box()
-    progress = job.get("progress") or {}
-    cancelling = job["id"] in session.cancelling
-    head = box.row()
-    stage = (progress.get("stage") or ("Waiting" if job["state"] == "queued" else "Starting")).capitalize()
-    head.label(text="Cancelling…" if cancelling else stage)
-    times = head.row()
-    times.alignment = "RIGHT"
-    times.label(text=_times(job, progress))
-    bar = box.row(align=True)
-    fraction = min(max(progress.get("fraction") or 0.0, 0.0), 1.0)
-    bar.progress(factor=fraction, text=f"{fraction:.0%}")
-    stop = bar.row(align=True)
-    stop.enabled = not cancelling
-    stop.operator("skyworld.cancel_job", text="", icon="CANCEL").job = job["id"]
-    if progress.get("message"):
-        wrapped(box, context, progress["message"])
-    picture = preview.icon(job["id"])
-    if picture:
-        box.template_icon(picture, scale=PREVIEW_SCALE)
+class FitPanel(Sidebar, bpy.types.Panel):
+    bl_idname = "SKYWORLD_PT_fit"
+    bl_label = "From Posed Pictures"
+    bl_parent_id = "SKYWORLD_PT_generate"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, _context):
+        return not _needs_installation()
+
+    def draw_header_preset(self, _context):
+        """How it stands, for the panel may be closed."""
+        job, last = session.active(), last_failure()
+        if job and job["kind"] == FIT:
+            self.layout.label(text=f"{fraction_of(job):.0%}")
+        elif last and last["kind"] == FIT:
+            self.layout.label(text="", icon=ICONS[last["state"]])
+
+    def draw(self, context):
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        group = context.scene.skyworld_fit
+        column = layout.column()
+        column.prop(group, "pictures", placeholder="Choose a folder")
+        where = default_fit_output(bpy.path.abspath(group.pictures)) if group.pictures else "Chosen by itself"
+        column.prop(group, "output", placeholder=str(where))
+        parameters.draw(layout.column(), group, FIT, advanced=False, skip=("pictures", "output"))
+        header, body = layout.panel("skyworld_fit_advanced", default_closed=True)
+        header.label(text="Advanced")
+        if body:
+            parameters.draw(body.column(), group, FIT, advanced=True)
+        job, last = session.active(), last_failure()
+        if job and job["kind"] == FIT:
+            draw_running(layout, context, job)
+        else:
+            draw_start(layout, "skyworld.fit_pictures", icon="OUTLINER_OB_POINTCLOUD")
+        if last and last["kind"] == FIT:
+            draw_failure(layout, context, last)
 
 
 def draw_choices(layout, group):
@@ -98,28 +114,13 @@ def draw_choices(layout, group):
             row.operator("skyworld.use_seed", text=str(seed), depress=seed == group.seed).seed = seed
 
 
-def _times(job, progress):
-    elapsed = progress.get("elapsed")
-    if elapsed is None:
-        return ""
-    remaining = progress.get("remaining")
-    return duration(elapsed) + (f" / about {duration(elapsed + remaining)}" if remaining is not None else "")
-
-
 def draw_errors(layout, context):
-    """What went wrong last, in red, with what can be done about it."""
+    """What went wrong between here and the backend, in red, with what can be done about it."""
     if session.error:
         box = layout.box()
         wrapped(box, context, session.error, icon="ERROR", alert=True)
         if session.state == "lost":
             box.operator("skyworld.restart_backend", icon="FILE_REFRESH")
-    last = next(reversed(session.jobs.values()), None)
-    if last and last["state"] in ("failed", "cancelled") and not session.active():
-        box = layout.box()
-        failed = last["state"] == "failed"
-        text = last.get("error") or ("The job failed" if failed else "Cancelled; what was finished is kept")
-        wrapped(box, context, text, icon=ICONS[last["state"]], alert=failed)
-        box.operator("skyworld.retry_job", icon="FILE_REFRESH").job = last["id"]
 
 
 def _needs_installation():
@@ -176,6 +177,8 @@ class WorldPanel(Sidebar, bpy.types.Panel):
             ).filepath = collection.skyworld.folder
             if collection.skyworld.models:
                 wrapped(layout, context, f"Made by {collection.skyworld.models}")
+            if collection.skyworld.held_out:
+                wrapped(layout, context, collection.skyworld.held_out)
         if obj:
             count = len(obj.data.attributes["position"].data)
             layout.label(
@@ -264,7 +267,7 @@ class JobsPanel(Sidebar, bpy.types.Panel):
             row = column.row(align=True)
             row.label(text=_title(job), icon=ICONS[job["state"]])
             folder = (job.get("result") or {}).get("output")
-            if job["state"] == "done" and job["kind"] == KIND and folder:
+            if job["state"] == "done" and job["kind"] in WORLD_FILES and folder:
                 row.operator("skyworld.import_world", text="", icon="IMPORT").directory = folder
             elif job["state"] in ENDED and job["state"] != "done":
                 row.operator("skyworld.retry_job", text="", icon="FILE_REFRESH").job = job["id"]
@@ -312,6 +315,7 @@ class BackendPanel(Sidebar, bpy.types.Panel):
 
 CLASSES = (
     GeneratePanel,
+    FitPanel,
     WorldPanel,
     CameraPanel,
     ShotPanel,

@@ -84,8 +84,11 @@ def sample(scene, camera, frames):
     return CameraPath(np.array(poses), np.array(Ks), width, height, render.fps / render.fps_base / scene.frame_step)
 
 
-def read(path):
-    """Reads nerfstudio's camera_path.json and Skyfall-GS's variant; `K` of a frame is preferred to its `fov`."""
+def read(path, *, square=True):
+    """Reads nerfstudio's camera_path.json and Skyfall-GS's variant; `K` of a frame is preferred to its `fov`.
+
+    square: refuse pixels that are not square, which a Blender camera cannot have.
+    """
     path = Path(path)
     hint = "Choose a camera path of nerfstudio, Skyfall-GS or SkyWorld"
     try:
@@ -109,7 +112,12 @@ def read(path):
         problem = f"asks for pictures of {width} x {height} at {fps:g} frames a second"
         raise UserError(problem, file=path, hint="Mend these numbers")
     frames = [_frame(frame, index, width, height, path) for index, frame in enumerate(document["camera_path"])]
-    return CameraPath(np.array([f[0] for f in frames]), np.array([f[1] for f in frames]), width, height, fps)
+    K = np.array([f[1] for f in frames])
+    stretched = np.abs(K[:, 0, 0] / K[:, 1, 1] - 1) > 1e-4
+    if square and stretched.any():
+        problem = f"frame {stretched.argmax()}: its pixels are not square, which no camera here has"
+        raise UserError(problem, file=path, hint="Export it again")
+    return CameraPath(np.array([f[0] for f in frames]), K, width, height, fps)
 
 
 def _frame(frame, index, width, height, path):
@@ -129,8 +137,6 @@ def _frame(frame, index, width, height, path):
         raise UserError(f"frame {index}: camera_to_world is not a rotation and a position", file=path, hint=hint)
     if not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
         raise UserError(f"frame {index}: its field of view is impossible", file=path, hint=hint)
-    if abs(K[0, 0] / K[1, 1] - 1) > 1e-4:
-        raise UserError(f"frame {index}: its pixels are not square, which no camera here has", file=path, hint=hint)
     return pose, K
 
 
@@ -165,8 +171,11 @@ def write(path, cameras):
         raise UserError(f"cannot be written ({error.strerror})", file=path, hint="Choose another folder") from error
 
 
-def add(scene, name, cameras, collection):
-    """A camera object animated over a CameraPath from the scene's first frame; the scene takes its size and speed."""
+def add(scene, name, cameras, collection, *, set_up_scene=True):
+    """A camera object animated over a CameraPath from the scene's first frame.
+
+    set_up_scene: the scene takes the camera, and its size, length and speed.
+    """
     data = bpy.data.cameras.new(name)
     camera = bpy.data.objects.new(name, data)
     collection.objects.link(camera)
@@ -184,12 +193,13 @@ def add(scene, name, cameras, collection):
         setattr(data, name, values[0])
         if np.ptp(values) > 1e-9:
             keyframes(data, name, frames, values)
-    render = scene.render
-    render.resolution_x, render.resolution_y, render.resolution_percentage = W, H, 100
-    render.pixel_aspect_x = render.pixel_aspect_y = 1
-    set_fps(render, cameras.fps)
-    scene.frame_end = int(frames[-1])
-    scene.camera = camera
+    if set_up_scene:
+        render = scene.render
+        render.resolution_x, render.resolution_y, render.resolution_percentage = W, H, 100
+        render.pixel_aspect_x = render.pixel_aspect_y = 1
+        set_fps(render, cameras.fps)
+        scene.frame_end = int(frames[-1])
+        scene.camera = camera
     return camera
 
 

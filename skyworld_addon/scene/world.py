@@ -8,11 +8,12 @@ import bpy
 import numpy as np
 
 from ..errors import UserError
-from . import curves, splats
+from . import cameras, curves, splats
 from .curves import FOV
 
 FORMAT = 1
 ENGINE = "SKYWORLD"
+PICTURES = "cameras/pictures.json"  # cameras of the pictures that a world was fitted to
 
 
 @dataclass
@@ -20,6 +21,8 @@ class World:
     """What the scene needs of a world.json, in metres.
 
     eye: [3] where it was seen from; cube: edge of the walking room; ahead: [3] what the photograph looks at.
+    pictures: CameraPath of the pictures it was fitted to, None if it was made around one viewpoint.
+    held_out: how well pictures are met that were not fitted, or "".
     """
 
     root: Path
@@ -29,6 +32,8 @@ class World:
     cube: float
     ahead: tuple
     models: str
+    pictures: cameras.CameraPath | None
+    held_out: str
 
 
 def open_world(folder):
@@ -43,35 +48,72 @@ def open_world(folder):
         document = json.loads(file.read_text(encoding="utf-8"))
         version, panorama = int(document["format"]), document.get("panorama") or {}
         artifacts = document.get("artifacts") or {}
-        eye = np.array(panorama.get("position", (0, 0, 1.6)), float)
-        pose = ((document.get("photograph") or {}).get("camera") or {}).get("camera_to_world")
-        forward = np.array(pose)[:3, 2] if pose else np.array((0.0, 1.0, 0.0))
+        pictures = None if panorama else _pictures(root / PICTURES)
+        eye, ahead, cube = _viewpoint_of_pictures(pictures) if pictures else _viewpoint(document, panorama)
         world = World(
             root=root,
             name=str(document.get("name") or root.name),
             splats=root / artifacts.get("splats", "splats.ply"),
             eye=tuple(eye),
-            cube=float(document.get("cube", 2.0)),
-            ahead=tuple(eye + forward * float(document.get("focus_distance", 6.0))),
+            cube=cube,
+            ahead=tuple(ahead),
             models=", ".join(str(model.get("name", "?")) for model in document.get("models") or ()),
+            pictures=pictures,
+            held_out=_held_out(document.get("held_out")),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise UserError("is damaged", file=file, hint="Generate the world again into the same folder") from error
     if version > FORMAT:
         raise UserError(f"is of format {version}, newer than this add-on", file=file, hint="Update SkyWorld")
     if not world.splats.is_file():
-        raise UserError("has no splats yet", file=root, hint="Press Generate World to finish it")
+        raise UserError("has no splats yet", file=root, hint="Make it again into the same folder to finish it")
     return world
 
 
+def _viewpoint(document, panorama):
+    """(eye [3], what stands ahead [3], edge of the walking room) of a world made around one viewpoint."""
+    eye = np.array(panorama.get("position", (0, 0, 1.6)), float)
+    pose = ((document.get("photograph") or {}).get("camera") or {}).get("camera_to_world")
+    forward = np.array(pose)[:3, 2] if pose else np.array((0.0, 1.0, 0.0))
+    return eye, eye + forward * float(document.get("focus_distance", 6.0)), float(document.get("cube", 2.0))
+
+
+def _pictures(file):
+    # COLMAP's focal lengths differ by a thousandth: to look through these cameras that is good enough
+    return cameras.read(file, square=False) if file.is_file() else None
+
+
+def _viewpoint_of_pictures(pictures):
+    """The same where pictures were taken all over: the first of them, and how far they lie about their middle.
+
+    Pictures taken on a circle about a thing look at what stands ahead.
+    """
+    places = pictures.camera_to_world[:, :3, 3]
+    spread = float(np.sqrt(((places - places.mean(0)) ** 2).sum(1).mean())) or 1.0
+    return places[0], places[0] - spread * pictures.camera_to_world[0, :3, 2], spread
+
+
+def _held_out(measured):
+    if not measured:
+        return ""
+    return f"{measured['views']} pictures held out: PSNR {measured['psnr']:.1f} dB, SSIM {measured['ssim']:.3f}"
+
+
 def add(context, world, cloud, *, frames=120, set_up_scene=True):
-    """The collection of `world`, with its splats `cloud`, an editable fly-through and, if asked, the scene set up."""
+    """The collection of `world`, with its splats `cloud`, a camera with a path and, if asked, the scene set up.
+
+    The path is an editable fly-through, or goes from picture to picture where the world was fitted to them.
+    """
     scene = context.scene
     collection = bpy.data.collections.new(world.name)
-    collection.skyworld.folder, collection.skyworld.models = str(world.root), world.models
+    about = collection.skyworld
+    about.folder, about.models, about.held_out = str(world.root), world.models, world.held_out
     scene.collection.children.link(collection)
     obj = splats.add(world.name, cloud, collection)
-    camera = add_flythrough(context, collection, world.eye, world.cube / 2, world.ahead, frames=frames)
+    if world.pictures:
+        camera = cameras.add(scene, "Pictures Camera", world.pictures, collection, set_up_scene=set_up_scene)
+    else:
+        camera = add_flythrough(context, collection, world.eye, world.cube / 2, world.ahead, frames=frames)
     if set_up_scene:
         scene.camera = camera
         scene.render.engine = ENGINE

@@ -10,15 +10,16 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
 
 TOKEN = "secret"
 
 
 class FakeBackend:
-    """colour: premultiplied RGB, alpha and depth of every pixel of every frame."""
+    """colour: premultiplied RGB, alpha and depth of every pixel of every frame; files: {path in any world: bytes}."""
 
     def __init__(self):
-        self.jobs, self.log, self.splats, self.frames, self.pictures = [], [], {}, [], {}
+        self.jobs, self.log, self.splats, self.frames, self.pictures, self.files = [], [], {}, [], {}, {}
         self.colour, self.alpha, self.depth = (0.5, 0.25, 0.125), 1.0, 3.0
         self.frame_seconds, self.refuse, self.closed = 0.0, None, False
         self.news = threading.Condition()
@@ -100,6 +101,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(200, backend.jobs[::-1])
         elif self.path.startswith("/events"):
             self.stream(int(self.path.partition("after=")[2]))
+        elif self.path.startswith("/worlds/file?"):
+            file = backend.files.get(parse_qs(urlsplit(self.path).query)["path"][0])
+            self.answer(200 if file else 404, file or {"error": "no such file"}, "application/octet-stream")
         elif self.path.endswith("/preview"):
             picture = backend.pictures.get(self.path.split("/")[2])
             self.answer(200 if picture else 404, picture or b"{}", "image/png")

@@ -157,7 +157,7 @@ def test_the_preview_is_a_square_with_what_is_ahead_on_top(backend, pump):
     backend.move(job, "running")
     backend.progress(job, preview=True)
     pump(lambda: session.previews)
-    pixels = preview.read(session.previews["1"])
+    pixels = preview.read(session.previews["1"], "world")
     assert pixels.shape == (preview.SIDE, preview.SIDE, 4)
     top, bottom = pixels[-20, preview.SIDE // 2], pixels[20, preview.SIDE // 2]
     assert top[1] > 0.9 > 0.1 > top[0] and bottom[0] > 0.9 > 0.1 > bottom[1]

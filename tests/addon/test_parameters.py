@@ -3,14 +3,17 @@ import pytest
 
 from skyworld_addon import parameters
 
-
-def group():
-    return bpy.context.scene.skyworld
+GROUPS = {"world": "skyworld", "fit": "skyworld_fit"}  # of the scene
 
 
-def test_every_field_of_the_file_is_a_property_with_its_limits_and_texts():
-    properties = group().bl_rna.properties
-    for field in parameters.SCHEMA["world"]:
+def group(kind="world"):
+    return getattr(bpy.context.scene, GROUPS[kind])
+
+
+@pytest.mark.parametrize("kind", GROUPS)
+def test_every_field_of_the_file_is_a_property_with_its_limits_and_texts(kind):
+    properties = group(kind).bl_rna.properties
+    for field in parameters.SCHEMA[kind]:
         found = properties[field["name"]]
         assert (found.name, found.description) == (field["title"], field["description"])
         if field["type"] in parameters.NUMBER:
@@ -19,9 +22,10 @@ def test_every_field_of_the_file_is_a_property_with_its_limits_and_texts():
             assert high == pytest.approx(field["max"], rel=1e-6)
 
 
-def test_untouched_parameters_go_out_as_the_backends_defaults():
-    values = parameters.to_json(group(), "world")
-    for field in parameters.SCHEMA["world"]:
+@pytest.mark.parametrize("kind", GROUPS)
+def test_untouched_parameters_go_out_as_the_backends_defaults(kind):
+    values = parameters.to_json(group(kind), kind)
+    for field in parameters.SCHEMA[kind]:
         if field["optional"]:
             assert field["name"] not in values
         elif not field["required"]:

@@ -8,6 +8,7 @@ import skyworld_addon
 
 OPERATORS = [
     "generate_world",
+    "fit_pictures",
     "import_splats",
     "export_splats",
     "import_cameras",
@@ -39,7 +40,9 @@ def things():
         p.__name__ for p in bpy.types.Panel.__subclasses__() if "SKYWORLD" in getattr(p, "COMPAT_ENGINES", ())
     )
     owners = [hasattr(owner, "skyworld") for owner in (bpy.types.Scene, bpy.types.Object, bpy.types.Collection)]
-    menus = [len(menu.draw._draw_funcs) for menu in (bpy.types.TOPBAR_MT_file_import, bpy.types.TOPBAR_MT_file_export)]
+    owners.append(hasattr(bpy.types.Scene, "skyworld_fit"))
+    types = bpy.types.TOPBAR_MT_file_import, bpy.types.TOPBAR_MT_file_export, bpy.types.VIEW3D_MT_add
+    menus = [len(menu.draw._draw_funcs) for menu in types]
     timers = bpy.app.timers.is_registered(skyworld_addon.jobs.tick)
     return handlers, subclasses, engines, owners, menus, timers, list(bpy.context.preferences.addons.keys())
 

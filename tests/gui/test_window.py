@@ -45,6 +45,13 @@ def test_the_panel_leads_from_a_photograph_to_a_world_in_the_scene(tmp_path):
 
 
 @pytest.mark.timeout(600)
+def test_the_panel_leads_from_posed_pictures_to_a_world_in_the_scene(tmp_path):
+    in_window("fit_panel.py", tmp_path / "pictures" / "fit.png")
+    for state in ("empty", "ready", "running", "failed", "done"):
+        assert (tmp_path / "pictures" / f"fit-{state}.png").stat().st_size > 5_000
+
+
+@pytest.mark.timeout(600)
 def test_render_shot_writes_frames_and_film_while_the_window_lives(tmp_path):
     in_window("shot.py", tmp_path / "pictures" / "shot.png")
 

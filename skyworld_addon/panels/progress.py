@@ -1,0 +1,66 @@
+"""Jobs in the panels: the button that starts one, how it goes, how it ended."""
+
+from ..jobs import session
+from . import preview
+from .text import duration, wrapped
+
+ICONS = {"queued": "TIME", "running": "PLAY", "done": "CHECKMARK", "failed": "ERROR", "cancelled": "CANCEL"}
+PREVIEW_SCALE = 11.0
+
+
+def draw_start(layout, operator, *, icon):
+    """The large button; while the backend comes up it says so."""
+    button = layout.row()
+    button.scale_y = 1.6
+    button.operator(operator, icon=icon, **({"text": "Starting the Backend…"} if session.waiting() else {}))
+
+
+def draw_running(layout, context, job):
+    """The job that runs: stage, bar, times, picture, Cancel."""
+    box = layout.box()
+    progress = job.get("progress") or {}
+    cancelling = job["id"] in session.cancelling
+    head = box.row()
+    stage = (progress.get("stage") or ("Waiting" if job["state"] == "queued" else "Starting")).capitalize()
+    head.label(text="Cancelling…" if cancelling else stage)
+    times = head.row()
+    times.alignment = "RIGHT"
+    times.label(text=_times(progress))
+    bar = box.row(align=True)
+    fraction = fraction_of(job)
+    bar.progress(factor=fraction, text=f"{fraction:.0%}")
+    stop = bar.row(align=True)
+    stop.enabled = not cancelling
+    stop.operator("skyworld.cancel_job", text="", icon="CANCEL").job = job["id"]
+    if progress.get("message"):
+        wrapped(box, context, progress["message"])
+    picture = preview.icon(job["id"])
+    if picture:
+        box.template_icon(picture, scale=PREVIEW_SCALE)
+
+
+def fraction_of(job):
+    return min(max((job.get("progress") or {}).get("fraction") or 0.0, 0.0), 1.0)
+
+
+def _times(progress):
+    elapsed = progress.get("elapsed")
+    if elapsed is None:
+        return ""
+    remaining = progress.get("remaining")
+    return duration(elapsed) + (f" / about {duration(elapsed + remaining)}" if remaining is not None else "")
+
+
+def last_failure():
+    """The last job, if it came to a bad end and nothing runs."""
+    last = next(reversed(session.jobs.values()), None)
+    return last if last and last["state"] in ("failed", "cancelled") and not session.active() else None
+
+
+def draw_failure(layout, context, job):
+    """How a job ended, in its own sentence, and a button to go on with it."""
+    box = layout.box()
+    failed = job["state"] == "failed"
+    text = job.get("error") or ("The job failed" if failed else "Cancelled; what was finished is kept")
+    wrapped(box, context, text, icon=ICONS[job["state"]], alert=failed)
+    box.operator("skyworld.retry_job", icon="FILE_REFRESH").job = job["id"]
