@@ -1,13 +1,17 @@
 """How long the rasterizer takes: forward, backward, and without gradients.
 
-    python benchmarks/rasterize.py [--device cuda] [--threads 2]
+    python benchmarks/rasterize.py [--device cuda] [--threads 2] [--json results.json]
 
 The scene looks like a lifted panorama from near its centre: Gaussians about as wide as the gaps between
 them, two to eight metres away. Prints the best of several runs; on a busy machine add --cpu-time.
 """
 
 import argparse
+import json
+import platform
+import sys
 import time
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -72,6 +76,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--threads", type=int, default=numba.config.NUMBA_NUM_THREADS)
     parser.add_argument("--cpu-time", action="store_true", help="time of this process on all cores, not of the clock")
+    parser.add_argument("--json", type=Path, help="keep the results, with the command and the machine")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     numba.set_num_threads(arguments.threads)
@@ -79,10 +84,18 @@ def main() -> None:
     if arguments.device == "cpu":
         compile_kernels()
     print(f"{'Gaussians':>10} {'image':>10} {'render':>9} {'forward':>9} {'backward':>9}   ms")
+    results = []
     for count, size in SIZES:
         best = measure(arguments.device, count, size, clock)
         row = " ".join(f"{best[name]:9.1f}" for name in ("render", "forward", "backward"))
         print(f"{count:10,} {size:5}^2    {row}   mean alpha {best['alpha']:.2f}")
+        results.append({"gaussians": count, "size": size} | {name: round(value, 2) for name, value in best.items()})
+    if arguments.json:
+        name = (
+            torch.cuda.get_device_name() if arguments.device == "cuda" else platform.processor() or platform.machine()
+        )
+        kept = {"command": sys.argv, "device": name, "threads": arguments.threads, "milliseconds": results}
+        arguments.json.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 if __name__ == "__main__":
