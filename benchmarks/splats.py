@@ -14,7 +14,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,7 +104,7 @@ def skyworld(task: Task, name: str) -> Iterator[tuple[dict, Gaussians]]:
 # ---- gsplat, plain --------------------------------------------------------------------------------------------------
 
 
-def gsplat(task: Task, strategy_name: str, steps: int, judged: tuple[int, ...]) -> Iterator[tuple[dict, Gaussians]]:
+def gsplat(task: Task, strategy_name: str, steps: int, judged: Sequence[int]) -> Iterator[tuple[dict, Gaussians]]:
     """The trainer of gsplat's examples, without its viewer and files."""
     from gsplat import DefaultStrategy, MCMCStrategy, rasterization
 
@@ -172,6 +172,18 @@ def gsplat(task: Task, strategy_name: str, steps: int, judged: tuple[int, ...]) 
             clock.go()
 
 
+def _warm_up(task: Task, trainers: list[str]) -> None:
+    """A few hundred steps of each, so that no one's compiling is timed."""
+    for name in {trainer for trainer in trainers if not trainer.startswith("gsplat") and "@" not in trainer}:
+        chosen = preset(name, task.extent)
+        steps = replace(chosen.schedule, steps=320)
+        for _ in fit(task.start(chosen.opacity, chosen.size), task.train, steps, **chosen.arguments):
+            pass
+    if any(trainer.startswith("gsplat") for trainer in trainers):
+        for _ in gsplat(task, "default", 20, (20,)):
+            pass
+
+
 def _matrices(camera: Camera) -> tuple[torch.Tensor, torch.Tensor]:
     arrays = (camera.world_to_camera, camera.K)
     return tuple(torch.from_numpy(array.astype(np.float32)).cuda()[None] for array in arrays)
@@ -188,7 +200,7 @@ def _show(task: Task, gaussians: Gaussians, path: Path) -> None:
             render = rasterize(gaussians, [view.camera]).colour[0].clamp(0, 1)
         rows.append(torch.cat([view.picture.float() / 255, render], 0))
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray((torch.cat(rows, 1) * 255).byte().cpu().numpy()).save(path, quality=92)
+    Image.fromarray((torch.cat(rows, 1) * 255).byte().cpu().numpy()).save(path)
 
 
 def main() -> None:
@@ -197,16 +209,21 @@ def main() -> None:
     parser.add_argument("--trainers", nargs="+", default=["gsplat", "gsplat-mcmc", "quick", "full"])
     parser.add_argument("--steps", type=int, default=30_000, help="of gsplat's trainers")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "--judged", type=int, nargs="+", default=[7000, 30_000], help="steps of gsplat's trainers to judge"
+    )
     parser.add_argument("--json", type=Path, help="where the rows are kept")
     parser.add_argument("--pictures", type=Path, help="folder for pictures of held-out views")
     arguments = parser.parse_args()
     rows = []
     for folder in arguments.scenes:
         task = Task(folder, arguments.device)
+        if folder == arguments.scenes[0]:
+            _warm_up(task, arguments.trainers)
         for trainer in arguments.trainers:
             run: Callable[[], Iterator] = {
-                "gsplat": lambda t=task: gsplat(t, "default", arguments.steps, (7000, arguments.steps)),
-                "gsplat-mcmc": lambda t=task: gsplat(t, "mcmc", arguments.steps, (7000, arguments.steps)),
+                "gsplat": lambda t=task: gsplat(t, "default", arguments.steps, arguments.judged),
+                "gsplat-mcmc": lambda t=task: gsplat(t, "mcmc", arguments.steps, arguments.judged),
             }.get(trainer, lambda t=task, n=trainer: skyworld(t, n))
             for row, gaussians in run():
                 rows.append({"scene": task.name, "trainer": trainer} | row)

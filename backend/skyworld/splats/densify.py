@@ -255,19 +255,19 @@ def relocated(opacities: Tensor, scales: Tensor, ratios: Tensor) -> tuple[Tensor
     MCMC, eq. 9: o' = 1 - (1 - o)^(1 / r),
     s' = s o / sum_{i = 1 .. r} sum_{k < i} C(i - 1, k) (-1)^k o'^(k + 1) / sqrt(k + 1).
     """
-    ratios = ratios.clamp(1, _MOST)
+    table = _COEFFICIENTS.to(opacities.device)
+    ratios = ratios.clamp(1, len(table))
     new = 1 - (1 - opacities.double()).pow(1 / ratios)
-    below = torch.zeros_like(new)
-    for k in range(_MOST):
-        # The sum over i of C(i - 1, k), i = 1 .. r, is C(r, k + 1).
-        count = _BINOMIALS.to(new.device)[ratios, k + 1]
-        below += count * (-1) ** k * new.pow(k + 1) / math.sqrt(k + 1)
-    factor = opacities / below
+    # The sum over i of C(i - 1, k), i = 1 .. r, is C(r, k + 1).
+    powers = new[:, None] ** torch.arange(1, len(table) + 1, device=new.device)
+    factor = opacities / (table[ratios - 1] * powers).sum(1)
     return new.float(), (scales * factor[:, None]).float()
 
 
-_MOST = 51
-_BINOMIALS = torch.tensor([[math.comb(r, k) for k in range(_MOST + 1)] for r in range(_MOST + 1)], dtype=torch.float64)
+# [r - 1, k]: C(r, k + 1) (-1)^k / sqrt(k + 1), for up to 51 copies.
+_COEFFICIENTS = torch.tensor(
+    [[math.comb(r, k + 1) * (-1) ** k / math.sqrt(k + 1) for k in range(51)] for r in range(1, 52)], dtype=torch.float64
+)
 
 
 def _share(fitted: Fitted, chosen: Tensor, faint: float) -> None:
