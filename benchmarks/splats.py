@@ -127,7 +127,7 @@ def gsplat(task: Task, strategy_name: str, steps: int, judged: Sequence[int]) ->
     cameras = [_matrices(view.camera) for view in task.train]
     random = np.random.default_rng(0)
     order: list[int] = []
-    for step in range(steps):
+    for step in range(max(judged)):
         order = order or random.permutation(len(task.train)).tolist()
         index = order.pop()
         view, (viewmat, K) = task.train[index], cameras[index]

@@ -15,9 +15,9 @@ from skyworld.progress import Progress
 def render(parameters: RenderParameters) -> Iterator[Progress]:
     """Writes frame_0001.png ..., with `depth` depth_0001.exr ... (camera z, metres), and the film if wanted."""
     from skyworld.camera.formats import nerfstudio
-    from skyworld.splats import rasterize
     from skyworld.splats.device import pick_device
     from skyworld.splats.formats.ply import read_ply
+    from skyworld.splats.rasterize.passes import drawer
     from skyworld.world import World, atomic_write
     from skyworld.world.exr import write_exr
 
@@ -28,13 +28,13 @@ def render(parameters: RenderParameters) -> Iterator[Progress]:
         raise UserError("this world has no splats yet", file=world.root, hint="Finish it with `skyworld world` first")
     yield Progress(0.0, "reading the splats")
     device = pick_device(parameters.device)
-    gaussians = read_ply(splats).to(device)
+    draw, how = drawer(read_ply(splats), device)
     folder = parameters.output
     _make_folder(folder)
     with ExitStack() as stack:
         film = stack.enter_context(Film(parameters.video, path)) if parameters.video else None
         for index, camera in enumerate(path.cameras, 1):
-            view = rasterize(gaussians, [camera])
+            view = draw(camera)
             picture = (view.colour[0].clamp(0, 1).cpu().numpy() * 255 + 0.5).astype(np.uint8)
             frame = folder / f"frame_{index:04d}.png"
             with atomic_write(frame) as temporary:
@@ -44,7 +44,7 @@ def render(parameters: RenderParameters) -> Iterator[Progress]:
                     write_exr(temporary, view.depth[0].cpu().numpy())
             if film:
                 film.send(picture)
-            yield Progress(index / len(path.cameras), f"frame {index} of {len(path.cameras)}", preview=frame)
+            yield Progress(index / len(path.cameras), f"frame {index} of {len(path.cameras)}, {how}", preview=frame)
 
 
 class Film:

@@ -36,7 +36,7 @@ def preset(name: str, extent: float) -> Preset:
     them learn the fitted views by heart and show the others worse.
     """
     if name == "quick":
-        steps = 5_500
+        steps = 5_000
         rule = GradientRule(extent, begin=300, end=round(0.6 * steps), reset_every=0, cap=300_000, absolute=False)
         return Preset(Schedule(steps, _rates(extent, 0.3), sh_every=steps // 20), rule, opacity=0.2, size=0.7)
     if name == "full":

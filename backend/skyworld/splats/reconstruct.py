@@ -1,6 +1,9 @@
 """Posed pictures -> world: Gaussians fitted to what cameras of known places saw."""
 
+import hashlib
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,7 +29,8 @@ VERSION = 1
 
 
 def reconstruct(parameters: FitParameters) -> Iterator[Progress]:
-    """Job kind `fit`. Yields progress; the world lies in `parameters.output`: splats.ply and cameras/pictures.json.
+    """Job kind `fit`. Yields progress; the world lies in `parameters.output`: splats.ply and, where the pictures are of
+    one size, cameras/pictures.json.
 
     A job that was stopped goes on from its last checkpoint.
     """
@@ -41,7 +45,8 @@ def reconstruct(parameters: FitParameters) -> Iterator[Progress]:
         )
     world = World.create(parameters.output)
     world.record("pictures", {"folder": str(parameters.pictures), "count": len(dataset)})
-    nerfstudio.write(world.path("cameras/pictures.json"), CameraPath(dataset.cameras, fps=24))
+    if len({(camera.width, camera.height) for camera in dataset.cameras}) == 1:  # as the file's format has it
+        nerfstudio.write(world.path("cameras/pictures.json"), CameraPath(dataset.cameras, fps=24))
     inputs = {
         "version": VERSION,
         "pictures": digest(next(path for path in _manifests(parameters) if path.is_file())),
@@ -51,7 +56,9 @@ def reconstruct(parameters: FitParameters) -> Iterator[Progress]:
     def make(scratch) -> Iterator[Progress]:
         yield Progress(0.0, f"{len(dataset)} pictures")
         train, held = dataset.split(parameters.hold_out) if parameters.hold_out else (dataset, None)
-        fitted = yield from _fitted(train, parameters.quality, device, scratch)
+        # Named after the inputs: a checkpoint of other pictures or another quality is no beginning.
+        kept = scratch / f"{hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]}.pt"
+        fitted = yield from _fitted(train, parameters.quality, device, kept)
         if held is not None:
             world.record("held_out", _judged(fitted, held))
         with atomic_write(world.path("splats.ply")) as temporary:
@@ -79,10 +86,11 @@ def views_of(dataset: Dataset, device) -> list[View]:
     ]
 
 
-def _fitted(dataset: Dataset, quality: str, device, scratch) -> Iterator[Progress]:
+def _fitted(dataset: Dataset, quality: str, device, kept: Path) -> Iterator[Progress]:
     chosen = preset(quality, extent_of(dataset.cameras))
     start = gaussians_of_points(*dataset.points, opacity=chosen.opacity, size=chosen.size).to(device)
-    kept = scratch / "checkpoint.pt"
+    for other in set(kept.parent.glob("*.pt")) - {kept}:
+        other.unlink()
     resume = torch.load(kept, map_location="cpu", weights_only=True) if kept.exists() else None
 
     def checkpoint(state: dict) -> None:
@@ -97,7 +105,7 @@ def _fitted(dataset: Dataset, quality: str, device, scratch) -> Iterator[Progres
         resume=resume,
         checkpoint=checkpoint,
         checkpoint_every=max(chosen.schedule.steps // 10, 1),
-        preview=scratch / "preview.jpg",
+        preview=kept.with_name("preview.jpg"),
     )
     kept.unlink(missing_ok=True)
     return result

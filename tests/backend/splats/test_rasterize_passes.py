@@ -64,3 +64,12 @@ def test_nothing_to_see_gives_the_background_and_a_budget_for_nothing_is_refused
         passes.rasterize_in_passes(
             random_gaussians(0), Camera.equirect((0, 0, 0), 64), device="cpu", budget_bytes=10_000
         )
+
+
+def test_gaussians_that_fit_are_drawn_at_once_and_others_in_passes():
+    gaussians, device = random_gaussians(0, 400), torch.device("cpu")
+    gaussians.logit_opacities.clamp_(max=-3.5)
+    at_once, how = passes.drawer(gaussians, device)
+    in_passes, told = passes.drawer(gaussians, device, free=100_000)
+    assert how == "in one pass" and told.startswith("in passes: 400 Gaussians")
+    assert (at_once(CAMERA).colour - in_passes(CAMERA).colour).abs().max() < 1e-4

@@ -1,11 +1,15 @@
-import copy
-
 import pytest
 import torch
+from PIL import Image
 from random_scenes import random_gaussians
 
 from skyworld.camera import Camera, turned
-from skyworld.splats import losses, rasterize
+from skyworld.errors import UserError
+from skyworld.splats import appearance, losses, rasterize
+from skyworld.splats.appearance import Appearance
+from skyworld.splats.densify import GradientRule, Mcmc, Still
+from skyworld.splats.distortion import Distortion
+from skyworld.splats.losses import PHOTOMETRIC, Term
 from skyworld.splats.train import Schedule, View, fit
 
 CAMERAS = [Camera.pinhole(turned((x, 0, 0)), 1.0, 64, 48) for x in (-0.3, 0.0, 0.3)]
@@ -43,15 +47,56 @@ def test_fitting_brings_the_renders_to_the_pictures_and_leaves_columns_without_a
     assert reports[-1].fraction == 1 and "400 Gaussians" in reports[-1].message
 
 
-def test_a_resumed_fit_gives_the_bits_of_one_that_was_not_interrupted():
+@pytest.mark.parametrize(
+    "strategy",
+    [Still(), Mcmc(500, begin=1, every=3, noise=1e3), GradientRule(4.0, 1e-6, begin=1, every=4, reset_every=9)],
+    ids=["still", "mcmc", "gradient"],
+)
+def test_a_resumed_fit_gives_the_bits_of_one_that_was_not_interrupted(strategy, tmp_path):
     start, views = scene()
-    states = []
-    schedule = Schedule(12, {"sh": 0.05, "log_scales": 0.01})
-    whole, _ = finished(
-        fit(start, views, schedule, checkpoint=lambda s: states.append(copy.deepcopy(s)), checkpoint_every=5)
-    )
-    resumed, _ = finished(fit(start, views, schedule, resume=states[0]))
-    assert torch.equal(whole.sh, resumed.sh) and torch.equal(whole.log_scales, resumed.log_scales)
+    start = appearance.with_embeddings(start)
+    rates = {"means": (1e-3, 1e-5), "log_scales": 0.01, "quats": 0.01, "logit_opacities": 0.05, "sh": 0.05}
+    schedule = Schedule(16, rates | {"appearance": 0.005}, sh_every=3, smooth_every=5)
+    terms = (*PHOTOMETRIC, Term("opacity_sparsity", 0.01), Term("anisotropy", 0.1, begin=0.3, every=2))
+
+    def run(**options):
+        lit, warp = Appearance(3), Distortion(3)
+        return finished(
+            fit(start, views, schedule, strategy=strategy, terms=terms, appearance=lit, distortion=warp,
+                background="random", **options)
+        )[0]  # fmt: skip
+
+    whole = run(checkpoint=lambda state: torch.save(state, tmp_path / f"{state['step']}.pt"), checkpoint_every=7)
+    assert len(whole) != len(start) or isinstance(strategy, Still)
+    resumed = run(resume=torch.load(tmp_path / "7.pt", weights_only=True))
+    for (name, one), (_, other) in zip(whole.tensors(), resumed.tensors(), strict=True):
+        assert torch.equal(one, other), name
+
+
+def test_smaller_pictures_at_first_and_selective_steps_still_find_the_way():
+    start, views = scene()
+    schedule = Schedule(90, {"sh": 0.05}, sizes=((0.3, 4), (0.6, 2)), selective=True)
+    fitted, _ = finished(fit(start, views, schedule))
+    assert error(fitted, views) < 0.35 * error(start, views)
+
+
+def test_the_fit_stops_where_nothing_is_left_or_nothing_is_a_number():
+    start, views = scene()
+    faint = start.mapped(torch.clone)
+    faint.logit_opacities[:] = -9.0
+    rule = GradientRule(1.0, begin=0, every=2, threshold=1e9, absolute=False)
+    with pytest.raises(UserError, match="no Gaussian was left"):
+        finished(fit(faint, views, Schedule(8, {"sh": 0.05}), strategy=rule))
+    broken = View(CAMERAS[0], torch.full((48, 64, 3), float("nan")))
+    with pytest.raises(UserError, match="not finite"):
+        finished(fit(start, [broken], Schedule(8, {"sh": 0.05})))
+
+
+def test_a_picture_of_the_present_state_is_kept(tmp_path):
+    start, views = scene()
+    _, reports = finished(fit(start, views, Schedule(3, {"sh": 0.05}), preview=tmp_path / "now.jpg"))
+    assert reports[-1].preview == tmp_path / "now.jpg"
+    assert Image.open(tmp_path / "now.jpg").size == (128, 48)
 
 
 def test_pixels_without_weight_teach_nothing():

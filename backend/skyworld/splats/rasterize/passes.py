@@ -1,6 +1,8 @@
 """Scenes larger than the memory of the device that draws them: slab after slab, nearest first."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,6 +17,22 @@ CHUNK = 1_000_000  # Gaussians culled at once
 # Bytes that drawing takes for each Gaussian, over those of its columns: projection, sorting, the lists of the tiles.
 _WORK = 400
 _OPEN = 1e-4  # transmittance below which a pixel is done
+
+
+def drawer(gaussians: Gaussians, device: torch.device, free: int | None = None) -> tuple[Callable, str]:
+    """A function that draws these Gaussians for a camera on `device` as `rasterize` does, and how, in a few words.
+
+    They move there where they fit; else they stay, and every picture is drawn in passes.
+    free: bytes of memory on the device; found out for CUDA if None.
+    """
+    if device.type == "cuda" and free is None:
+        free = torch.cuda.mem_get_info(device)[0]
+    if free is not None and len(gaussians) * _row(gaussians) > 0.8 * free:
+        options = {"device": device, "budget_bytes": int(0.6 * free)}
+        told = f"in passes: {len(gaussians):,} Gaussians are more than fits {free / 2**30:.1f} GiB"
+        return partial(rasterize_in_passes, gaussians, **options), told
+    there = gaussians.to(device)
+    return lambda camera, **options: rasterize(there, [camera], **options), "in one pass"
 
 
 @torch.no_grad()
@@ -33,7 +51,7 @@ def rasterize_in_passes(
     refused = {"footprints", "world_to_camera", "colours"} & options.keys()
     if refused:
         raise ValueError(f"rendering in passes knows no {', '.join(sorted(refused))}")
-    row = gaussians.nbytes // max(len(gaussians), 1) + _WORK
+    row = _row(gaussians)
     if budget_bytes < row:
         raise UserError(f"{budget_bytes:,} bytes hold no Gaussian, which takes {row:,}", hint="Allow more memory")
     rows, depths = _seen(gaussians, camera)
@@ -48,6 +66,11 @@ def rasterize_in_passes(
         if bool((1 - total[..., 4] <= _OPEN).all()):
             break
     return _render(total[None], background)
+
+
+def _row(gaussians: Gaussians) -> int:
+    """Bytes that one Gaussian takes while it is drawn."""
+    return gaussians.nbytes // max(len(gaussians), 1) + _WORK
 
 
 def _seen(gaussians: Gaussians, camera: Camera) -> tuple[Tensor, Tensor]:
