@@ -8,15 +8,19 @@ import numpy as np
 
 from skyworld.camera import Camera
 from skyworld.errors import UserError
-from skyworld.splats import Gaussians, rasterize
+from skyworld.splats import Gaussians
 from skyworld.splats.device import pick_device
 from skyworld.splats.formats.ply import read_ply
+from skyworld.splats.rasterize.passes import drawer, fits
 
 _KEPT_BYTES = 4 << 30
 
 
 class FrameRenderer:
-    """Keeps the splats of the last scenes on the device, so that an animation reads them once."""
+    """Keeps the splats of the last scenes on the device, so that an animation reads them once.
+
+    Splats too many for the device stay beside it and are drawn in passes.
+    """
 
     def __init__(self):
         self._device = pick_device("auto")
@@ -38,8 +42,11 @@ class FrameRenderer:
         frame = np.zeros((camera.height, camera.width, 5), "<f4")
         placed = [self._placed(splats) for splats in order["splats"]]
         if placed:
+            if len({splats.device for splats in placed}) > 1:
+                placed = [splats.to("cpu") for splats in placed]
             scene = placed[0] if len(placed) == 1 else Gaussians.concatenate(placed)
-            drawn = rasterize(scene, [camera], background=order["background"])
+            draw, _ = drawer(scene, self._device)
+            drawn = draw(camera, background=order["background"])
             frame[..., :3] = drawn.colour[0].cpu().numpy()
             frame[..., 3] = drawn.alpha[0].cpu().numpy()
             frame[..., 4] = drawn.depth[0].cpu().numpy()
@@ -58,7 +65,8 @@ class FrameRenderer:
 
     def _read(self, file: str) -> Gaussians:
         if file not in self._splats:
-            self._splats[file] = read_ply(Path(file)).to(self._device)
+            splats = read_ply(Path(file))
+            self._splats[file] = splats.to(self._device) if fits(splats, self._device) else splats
             while len(self._splats) > 1 and sum(map(_size, self._splats.values())) > _KEPT_BYTES:
                 self._splats.popitem(last=False)
         self._splats.move_to_end(file)

@@ -111,7 +111,7 @@ def _process(rank: int, count: int, folder: str, gaussians, views, schedule, arg
     here = [replace(view, picture=view.picture.to(own.device)) for view in views]
     if rank:
         arguments = arguments | {"preview": None}
-    steps = fit(own, here, replace(schedule, seed=schedule.seed), **arguments, team=(rank, count))
+    steps = fit(own, here, schedule, **arguments, team=(rank, count))
     try:
         while True:
             report = next(steps)

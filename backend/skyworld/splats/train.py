@@ -149,7 +149,7 @@ def fit(
             part.load_state_dict(state)
         widths = resume["widths"]
     order, clock = _order(views, schedule.steps * count, schedule.seed), _Clock()
-    paper = None if background == "random" or not any(background) else torch.tensor(background, device=device)
+    paper = _paper(background, device)
     smaller = cache(lambda index, divisor: views[index].smaller(divisor))
     cameras = [view.camera for view in views]
 
@@ -186,7 +186,7 @@ def fit(
             **(drawing or {}),
         )
         if background == "random":
-            paper = torch.rand(3, generator=random, device=device)
+            torch.rand(3, generator=random, out=paper)  # in its place, where a recorded step finds it
         if replay and not (options.depth or options.normals or widths is not None):
             weights = tuple(weight for _, weight in active)
             size = (view.camera.width, view.camera.height)
@@ -218,6 +218,13 @@ def fit(
         final = smoothing.widths(result.means, cameras)
         result = replace(result, extra=result.extra | {smoothing.COLUMN: final})
     return result
+
+
+def _paper(background: Sequence[float] | str, device: torch.device) -> Tensor | None:
+    """What lies behind the Gaussians, [3]; None for black."""
+    if background == "random":
+        return torch.zeros(3, device=device)
+    return torch.tensor(background, device=device) if any(background) else None
 
 
 def _lit(gaussians: Gaussians, widths: Tensor | None, appearance: Appearance | None, index: int) -> Gaussians:

@@ -27,12 +27,20 @@ def drawer(gaussians: Gaussians, device: torch.device, free: int | None = None) 
     """
     if device.type == "cuda" and free is None:
         free = torch.cuda.mem_get_info(device)[0]
-    if free is not None and len(gaussians) * _row(gaussians) > 0.8 * free:
+    if not fits(gaussians, device, free):
         options = {"device": device, "budget_bytes": int(0.6 * free)}
         told = f"in passes: {len(gaussians):,} Gaussians are more than fits {free / 2**30:.1f} GiB"
         return partial(rasterize_in_passes, gaussians, **options), told
     there = gaussians.to(device)
     return lambda camera, **options: rasterize(there, [camera], **options), "in one pass"
+
+
+def fits(gaussians: Gaussians, device: torch.device, free: int | None = None) -> bool:
+    """Whether these Gaussians, and what drawing them takes, fit the memory that is free on the device."""
+    if device.type == "cuda" and free is None:
+        free = torch.cuda.mem_get_info(device)[0]
+    there = gaussians.device.type == device.type == "cuda"
+    return free is None or there or len(gaussians) * _row(gaussians) <= 0.8 * free
 
 
 @torch.no_grad()
