@@ -40,6 +40,7 @@ class Task:
         self.name, self.device = folder.name, device
         self.train, self.test = views_of(train, device), views_of(test, device)
         self.points, self.extent = train.points, extent_of(train.cameras)
+        self.pixels = max(camera.width * camera.height for camera in train.cameras)
 
     def start(self, opacity: float, size: float) -> Gaussians:
         return gaussians_of_points(*self.points, opacity=opacity, size=size).to(self.device)
@@ -84,7 +85,7 @@ class Clock:
 def skyworld(task: Task, name: str) -> Iterator[tuple[dict, Gaussians]]:
     """A preset, by name; name@2 fits on two GPUs."""
     name, _, gpus = name.partition("@")
-    chosen = preset(name, task.extent)
+    chosen = preset(name, task.extent, task.pixels)
     clock, start = Clock(task.device), task.start(chosen.opacity, chosen.size)
     if gpus:
         views = [replace(view, picture=view.picture.cpu()) for view in task.train]
@@ -175,7 +176,7 @@ def gsplat(task: Task, strategy_name: str, steps: int, judged: Sequence[int]) ->
 def _warm_up(task: Task, trainers: list[str]) -> None:
     """A few hundred steps of each, so that no one's compiling is timed."""
     for name in {trainer for trainer in trainers if not trainer.startswith("gsplat") and "@" not in trainer}:
-        chosen = preset(name, task.extent)
+        chosen = preset(name, task.extent, task.pixels)
         steps = replace(chosen.schedule, steps=320)
         for _ in fit(task.start(chosen.opacity, chosen.size), task.train, steps, **chosen.arguments):
             pass

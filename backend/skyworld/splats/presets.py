@@ -29,19 +29,23 @@ class Preset:
 MCMC_TERMS = (*PHOTOMETRIC, Term("opacity_sparsity", 0.01), Term("scale", 0.01))
 
 
-def preset(name: str, extent: float) -> Preset:
+def preset(name: str, extent: float, pixels: int) -> Preset:
     """`quick` or `full`; extent: 1.1 x the largest distance of a camera from the middle of all, metres.
+
+    pixels: of the largest picture; small pictures are done with about as many Gaussians.
 
     Both end with every rate fallen, not only that of the means, and with a few hundred thousand Gaussians: more of
     them learn the fitted views by heart and show the others worse.
     """
     if name == "quick":
         steps = 5_000
-        rule = GradientRule(extent, begin=300, end=round(0.6 * steps), reset_every=0, cap=300_000, absolute=False)
+        rule = GradientRule(
+            extent, begin=300, end=round(0.6 * steps), reset_every=0, cap=min(300_000, pixels), absolute=False
+        )
         return Preset(Schedule(steps, _rates(extent, 0.3), sh_every=steps // 20), rule, opacity=0.2, size=0.7)
     if name == "full":
         steps = 12_000
-        mcmc = Mcmc(400_000, begin=300, end=round(0.85 * steps), every=200, growth=1.2)
+        mcmc = Mcmc(min(400_000, 4 * pixels // 3), begin=300, end=round(0.85 * steps), every=200, growth=1.2)
         schedule = Schedule(steps, _rates(extent, 0.1), sizes=((0.2, 2),), sh_every=steps // 20)
         return Preset(schedule, mcmc, opacity=0.5, size=0.5, terms=MCMC_TERMS)
     raise UserError(f"there is no preset {name!r}", hint="Choose quick or full")

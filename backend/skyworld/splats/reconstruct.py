@@ -87,7 +87,8 @@ def views_of(dataset: Dataset, device) -> list[View]:
 
 
 def _fitted(dataset: Dataset, quality: str, device, kept: Path) -> Iterator[Progress]:
-    chosen = preset(quality, extent_of(dataset.cameras))
+    pixels = max(camera.width * camera.height for camera in dataset.cameras)
+    chosen = preset(quality, extent_of(dataset.cameras), pixels)
     start = gaussians_of_points(*dataset.points, opacity=chosen.opacity, size=chosen.size).to(device)
     for other in set(kept.parent.glob("*.pt")) - {kept}:
         other.unlink()

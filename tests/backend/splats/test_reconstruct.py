@@ -19,8 +19,8 @@ def short(monkeypatch):
     """Twelve steps; a checkpoint after every fourth."""
     full = reconstruct.preset
 
-    def shortened(name, extent):
-        chosen = full(name, extent)
+    def shortened(*arguments):
+        chosen = full(*arguments)
         return replace(chosen, schedule=replace(chosen.schedule, steps=12))
 
     monkeypatch.setattr(reconstruct, "preset", shortened)
