@@ -127,3 +127,12 @@ def test_ssim_is_one_for_equal_pictures_and_falls_with_noise():
 
 def test_psnr_of_a_tenth_is_twenty_decibels():
     assert losses.psnr(torch.full((4, 4, 3), 0.6), torch.full((4, 4, 3), 0.5)) == pytest.approx(20, abs=1e-3)
+
+
+def test_more_gpus_than_there_are_are_refused():
+    from skyworld.splats.parallel import fit_on_gpus
+
+    start, views = scene()
+    there = torch.cuda.device_count()
+    with pytest.raises(UserError, match=f"there are {there}"):
+        next(fit_on_gpus(start, views, Schedule(4), gpus=there + 1))
