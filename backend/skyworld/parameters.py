@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from skyworld.errors import UserError
 
@@ -44,13 +44,27 @@ PITCH = dict(
 )
 
 
+def _checkpoint(title: str, what: str):
+    text = f"{what}: a model's hub id or folder in place of the profile's, or builtin"
+    return Field("", title=title, description=text, json_schema_extra={"advanced": True})
+
+
 class WorldParameters(Parameters):
-    """Makes a world from one photograph: panorama, distance, Gaussians."""
+    """Makes a world from a photograph, a sentence or a 360 panorama: panorama, distance, Gaussians."""
 
     kind: ClassVar[str] = "world"
 
-    photo: Path = Field(
-        title="Photograph", description="The picture to start from", json_schema_extra=_path("FILE_PATH")
+    photo: Path | None = Field(
+        None,
+        title="Photograph",
+        description="The picture to start from; without one the prompt or your own panorama is",
+        json_schema_extra=_path("FILE_PATH"),
+    )
+    prompt: str = Field(
+        "",
+        max_length=2000,
+        title="Prompt",
+        description="What the world around the photograph is like, or all of it where there is no photograph",
     )
     output: Path = Field(
         title="World Folder",
@@ -70,8 +84,16 @@ class WorldParameters(Parameters):
     seed: int = Field(
         0, ge=0, le=2**31 - 1, title="Seed", description="Another number, another world around the photograph"
     )
-    quality: Literal["draft", "standard", "high"] = Field(
-        "standard", title="Quality", description="How fine the Gaussians are, and how long they take"
+    quality: Literal["draft", "standard", "high", "full"] = Field(
+        "standard",
+        title="Quality",
+        description="How fine the Gaussians are, and how long they take; full completes views from all around "
+        "and fits 5,000 steps, and wants a GPU",
+    )
+    profile: Literal["builtin", "8gb", "16gb", "24gb"] = Field(
+        "builtin",
+        title="Models",
+        description="The built-in models, or downloaded checkpoints for a GPU with that much memory",
     )
     panorama_width: Literal[1024, 2048, 4096] = Field(
         2048, title="Panorama Width", description="Pixels around the horizon", json_schema_extra={"advanced": True}
@@ -88,6 +110,27 @@ class WorldParameters(Parameters):
         description="Distance along the ray in metres (EXR, 16-bit PNG in millimetres, or NPY) for the panorama",
         json_schema_extra={"subtype": "FILE_PATH", "advanced": True},
     )
+    heuristic: Literal["anchored", "sequential", "adhoc"] = Field(
+        "anchored",
+        title="Order",
+        description="In which order a checkpoint completes the panorama: sky and ground first with the photograph "
+        "also behind the viewer, round and round, or all at once",
+        json_schema_extra={"advanced": True},
+    )
+    refinement: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        title="Refinement",
+        description="Last share of the denoising that goes over the finished panorama once more; 0 leaves it out",
+        json_schema_extra={"advanced": True},
+    )
+    repair: bool = Field(
+        False,
+        title="Repair Panorama",
+        description="Complete what is black or transparent in your own panorama, such as the tripod's place",
+        json_schema_extra={"advanced": True},
+    )
     cube: float = Field(
         2.0,
         ge=0.1,
@@ -96,9 +139,20 @@ class WorldParameters(Parameters):
         description="Edge of the cube around the viewpoint that the camera may roam without holes, in metres",
         json_schema_extra={"unit": "LENGTH", "advanced": True},
     )
+    inpainter: str = _checkpoint("Inpainter", "What completes pictures")
+    text_to_image: str = _checkpoint("Text to Image", "What makes pictures from words and refines the panorama")
+    depth: str = _checkpoint("Depth", "What measures depth")
+    captioner: str = _checkpoint("Captioner", "What words the prompts")
+    segmenter: str = _checkpoint("Segmenter", "What finds the sky")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", title="Device", description="Where to compute", json_schema_extra={"advanced": True}
     )
+
+    @model_validator(mode="after")
+    def _something_to_start_from(self):
+        if not (self.photo or self.prompt or self.panorama):
+            raise ValueError("give a photograph, a prompt or a panorama to start from")
+        return self
 
 
 class ChoicesParameters(Parameters):
@@ -143,6 +197,13 @@ class FitParameters(Parameters):
         json_schema_extra={"advanced": True},
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="Where to compute")
+
+    @field_validator("hold_out")
+    @classmethod
+    def _something_left_to_fit(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("1 would keep every picture back; give 0 to use all, or 2 and more")
+        return value
 
 
 class PathParameters(Parameters):
@@ -325,7 +386,9 @@ def first_problem(model: type[Parameters], error: ValidationError) -> tuple[str,
     if problem["type"] == "extra_forbidden":
         return f"{name} is not a parameter of this kind of job.", name
     titles = {field.alias or key: field.title for key, field in model.model_fields.items()}
-    text = problem["msg"]
+    text = problem["msg"].removeprefix("Value error, ")
+    if not name:
+        return f"{text[0].upper()}{text[1:]}.", name
     return f"{titles.get(name, name)}: {text[0].lower()}{text[1:]}.", name
 
 

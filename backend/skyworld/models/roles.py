@@ -43,9 +43,12 @@ class Photograph:
 class InpaintView:
     """One view to complete.
 
-    picture: [H, W, 3], anything where unknown.  unknown: [H, W] bool, True where pixels are wanted.
-    camera:  `pinhole`, or `equirect` for a model whose schedule is "whole".
-    region:  which prompt applies.  seed: reproducible.
+    picture:  [H, W, 3], anything where unknown.  unknown: [H, W] bool, True where pixels are wanted.
+    camera:   `pinhole`, or `equirect` for a model whose schedule is "whole".
+    region:   which prompt applies.  seed: reproducible.  negative: what shall not be seen, for models that take it.
+    strength: how little of what `picture` holds where unknown is kept: 1 nothing (the default), 0.9 a rendered guess
+              is followed (Recipe section 2.7).
+    depth:    [H, W] float32, camera z in metres of what is rendered, 0 where nothing is; None where nothing is known.
     """
 
     picture: np.ndarray
@@ -54,6 +57,9 @@ class InpaintView:
     region: Literal["sky", "horizon", "ground", "whole"]
     prompt: str
     seed: int
+    negative: str = ""
+    strength: float = 1.0
+    depth: np.ndarray | None = None
 
 
 class Inpainter(Protocol):
@@ -109,3 +115,69 @@ class DistanceEstimator(Protocol):
 
     def estimate(self, panorama: np.ndarray, *, eye_height: float, sky: np.ndarray | None = None) -> DistanceEstimate:
         """panorama [H, W, 3]; sky: bool [H, W] where known from the panorama stage; eye_height in metres."""
+
+
+@dataclass(frozen=True)
+class DepthEstimate:
+    """depth: [H, W] float32, camera z, finite and positive where `valid`; metres if the estimator is `metric`.
+
+    valid: bool [H, W], False for sky and what the model does not know.
+    """
+
+    depth: np.ndarray
+    valid: np.ndarray
+
+
+class DepthEstimator(Protocol):
+    """Depth of one perspective picture; metric: in metres, else up to one factor a picture."""
+
+    provenance: Provenance
+    metric: bool
+
+    def estimate(self, picture: np.ndarray, camera: Camera) -> DepthEstimate:
+        """picture [H, W, 3] as seen by the `pinhole` camera."""
+
+
+class TextToImage(Protocol):
+    """Pictures from words, and the last part of the same denoising on a picture that is there."""
+
+    provenance: Provenance
+
+    def imagine(self, prompt: str, width: int, height: int, *, seed: int, negative: str = "") -> np.ndarray:
+        """[height, width, 3]; equirectangular 2:1 where `panoramic` is True (a LoRA for it is loaded)."""
+
+    def refine(self, picture: np.ndarray, prompt: str, *, strength: float, seed: int, negative: str = "") -> np.ndarray:
+        """[H, W, 3] of the same size: noised to the last `strength` of the timesteps and denoised again."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a picture shows, apart from its central objects: the prompts of Recipe section 2.4."""
+
+    scene: Literal["outdoor", "indoor"]
+    atmosphere: str
+    sky: str
+    ground: str
+    negative: str = ""
+
+
+class Captioner(Protocol):
+    provenance: Provenance
+
+    def describe(self, picture: np.ndarray) -> Description:
+        """picture [H, W, 3]. UserError where the model answers nonsense twice."""
+
+
+class Segmenter(Protocol):
+    provenance: Provenance
+
+    def segment(self, picture: np.ndarray, phrases: tuple[str, ...]) -> np.ndarray:
+        """bool [len(phrases), H, W]: where each of them is seen, e.g. ("sky", "person")."""
+
+
+class Upscaler(Protocol):
+    provenance: Provenance
+    factor: int
+
+    def upscale(self, picture: np.ndarray) -> np.ndarray:
+        """[H, W, 3] -> [factor H, factor W, 3]."""

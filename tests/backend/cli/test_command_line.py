@@ -85,7 +85,7 @@ def test_the_documented_command_lines_are_understood():
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["world"], "required: PHOTO, -o/--output"),
+        (["world"], "required: -o/--output"),
         (["wrold", "photo.jpg"], "invalid choice: 'wrold'"),
         (["world", "a.jpg", "-o", "w", "--cube", "99"], "Walking Room: input should be less than or equal to 10"),
         (["world", "a.jpg", "-o", "w", "--pitch", "up"], "Pitch: input should be a valid number"),

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from skyworld.parameters import KINDS, PathParameters, describe, description
+from skyworld.errors import UserError
+from skyworld.parameters import KINDS, PathParameters, check, describe, description
 
 GENERATED = Path(__file__).parents[3] / "skyworld_addon" / "parameters.json"
 
@@ -30,8 +31,9 @@ def test_limits_are_inclusive_so_that_blender_can_hold_them():
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_described_defaults_limits_and_items_pass_the_models_own_check(kind):
     needed = {field["name"]: "x" for field in describe(KINDS[kind]) if field["required"]}
+    needed |= {"photo": "x"} if kind == "world" else {}  # one of three things to start from
     for field in describe(KINDS[kind]):
-        if not field["required"]:
+        if field["name"] not in needed:
             values = [field["default"], field["min"], field["max"], *(field["items"] or [])]
             for value in values:
                 if value is not None:
@@ -46,3 +48,15 @@ def test_a_field_whose_name_is_taken_answers_to_both_of_its_names():
 def test_a_misspelt_parameter_is_refused():
     with pytest.raises(ValueError, match="framse"):
         PathParameters(world="w", output="o.json", framse=3)
+
+
+def test_a_world_starts_from_a_photograph_a_sentence_or_a_panorama():
+    for start in ({"photo": "a.jpg"}, {"prompt": "a quiet harbour"}, {"panorama": "b.png"}):
+        check(KINDS["world"], {"output": "w", **start})
+    with pytest.raises(UserError, match="^Give a photograph, a prompt or a panorama to start from.$"):
+        check(KINDS["world"], {"output": "w"})
+
+
+def test_holding_every_picture_back_is_refused_before_the_job():
+    with pytest.raises(UserError, match="Hold Out: 1 would keep every picture back"):
+        check(KINDS["fit"], {"pictures": "p", "output": "w", "hold_out": 1})
