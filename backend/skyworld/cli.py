@@ -15,7 +15,7 @@ from skyworld import __version__
 from skyworld.errors import UserError
 
 JOBS = {
-    "world": "Makes a world from one photograph: panorama, distance, Gaussians.",
+    "world": "Makes a world from a photograph, a sentence or a 360 panorama: panorama, distance, Gaussians.",
     "choices": "Shows several seeds of a photograph's surroundings on one sheet.",
     "fit": "Fits Gaussians to pictures whose cameras are known.",
     "path": "Writes a camera path through a world.",
