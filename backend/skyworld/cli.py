@@ -122,7 +122,7 @@ def _help(field: dict) -> str:
     facts = []
     if field["min"] is not None or field["max"] is not None:
         facts.append(f"{_number(field['min'])} to {_number(field['max'])}")
-    if field["default"] is not None and field["type"] not in ("bool", "list"):
+    if field["default"] not in (None, "") and field["type"] not in ("bool", "list"):
         facts.append(f"default {_number(field['default'])}")
     text = f"{field['title']}. {field['description']}" + (f" ({', '.join(facts)})" if facts else "")
     return text.replace("%", "%%")

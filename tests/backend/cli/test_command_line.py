@@ -59,9 +59,10 @@ def test_the_summary_of_a_command_is_that_of_its_parameters():
 @pytest.mark.parametrize("kind", MODELS)
 def test_help_of_a_command_tells_label_description_limits_and_default(kind):
     told = " ".join(cli.job_parser(kind).format_help().split())
+    assert "default )" not in told, "an empty text is no default to tell"
     for field in describe(MODELS[kind]):
         assert f"{field['title']}. {field['description']}"[:60] in told.replace("- ", "-")
-        if field["default"] is not None and field["type"] not in ("bool", "enum", "list"):
+        if field["default"] not in (None, "") and field["type"] not in ("bool", "enum", "list"):
             assert f"default {field['default']:.10g}" in told
 
 
