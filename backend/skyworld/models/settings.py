@@ -1,7 +1,10 @@
 """How thriftily a checkpoint is held on the GPU."""
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Literal
+
+import torch
 
 STEPS = ("none", "model", "group")
 
@@ -33,3 +36,16 @@ class Settings:
         if self.quantisation == "none":
             return replace(self, quantisation="fp8")
         return None
+
+    def fitting(self, device: torch.device) -> "Settings":
+        """These settings where the device can keep them; a warning says what it cannot."""
+        if device.type != "cpu":
+            return self
+        able = replace(self, precision="float32", quantisation="none", offload="none")
+        if able != self:
+            warnings.warn("on the CPU, checkpoints work in float32 and are not off-loaded", stacklevel=3)
+        return able
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return getattr(torch, self.precision)
