@@ -2,9 +2,10 @@
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
+if TYPE_CHECKING:  # the service reads profiles and does without torch
+    import torch
 
 STEPS = ("none", "model", "group")
 
@@ -37,7 +38,7 @@ class Settings:
             return replace(self, quantisation="fp8")
         return None
 
-    def fitting(self, device: torch.device) -> "Settings":
+    def fitting(self, device: "torch.device") -> "Settings":
         """These settings where the device can keep them; a warning says what it cannot."""
         if device.type != "cpu":
             return self
@@ -47,5 +48,7 @@ class Settings:
         return able
 
     @property
-    def dtype(self) -> torch.dtype:
+    def dtype(self) -> "torch.dtype":
+        import torch
+
         return getattr(torch, self.precision)

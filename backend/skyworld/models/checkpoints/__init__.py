@@ -10,13 +10,15 @@ import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from skyworld.errors import UserError
 from skyworld.models.checkpoints.places import find
 from skyworld.models.roles import Provenance
 from skyworld.models.settings import Settings
+
+if TYPE_CHECKING:
+    import torch
 
 INPAINT = "skyworld.models.checkpoints.inpaint:DiffusionInpainter"
 TEXT_TO_IMAGE = "skyworld.models.checkpoints.text_to_image:DiffusionTextToImage"
@@ -78,7 +80,7 @@ def load(
     role: str,
     source: str | Path,
     settings: Settings,
-    device: torch.device,
+    device: "torch.device",
     *,
     lora: str | None = None,
     local_only: bool = False,
