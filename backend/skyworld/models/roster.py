@@ -1,0 +1,133 @@
+"""Who plays which role: the profile's checkpoints, or the user's own in their place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from skyworld.models import checkpoints, profiles, store
+from skyworld.models.profiles import BUILTIN
+from skyworld.models.residency import RESIDENCY, Order, Residency
+from skyworld.models.roles import Provenance
+from skyworld.models.settings import Settings
+
+# Depth models are asked for in two roles: one in metres, and a sharp one that lends it its edges.
+LOADED_AS = {"detail": "depth"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What plays a role. source: hub id or folder; companion: a LoRA, or the masks of a segmenter; the same."""
+
+    source: str
+    settings: Settings
+    licence: str
+    companion: str | None = None
+
+
+class Roster:
+    """profile: "builtin", "8gb", "16gb" or "24gb".  overrides: {role: "", "builtin", or hub id or folder}; what follows
+    a + is a LoRA for it, or a segmenter's model of masks.
+
+    Nothing is downloaded: UserError says what is missing.
+    """
+
+    def __init__(
+        self,
+        profile: str = BUILTIN,
+        overrides: Mapping[str, str] | None = None,
+        device: torch.device | str = "cpu",
+        residency: Residency = RESIDENCY,
+    ):
+        self._profile = None if profile == BUILTIN else profiles.profile(profile)
+        self._overrides = {role: wish for role, wish in (overrides or {}).items() if wish}
+        self._device, self._residency = torch.device(device), residency
+
+    def provenance(self, role: str) -> Provenance | None:
+        """Of what plays the role, weights untouched; None where nobody does or recipe.py's own built-in."""
+        choice = self.choice(role)
+        if choice is not None:
+            return _provenance(role, choice)
+        return _builtin_inpainter().provenance if role == "inpainter" else None
+
+    def get(self, role: str):
+        """What plays the role, loaded; None as for `provenance`."""
+        choice = self.choice(role)
+        if choice is not None:
+            return self._residency.hold(self._order(role, choice))
+        return _builtin_inpainter() if role == "inpainter" else None
+
+    def choice(self, role: str) -> Choice | None:
+        """None for the built-ins."""
+        if role not in profiles.ROLES:
+            raise ValueError(f"no role {role!r}")
+        wish = self._overrides.get(role, "")
+        if wish == BUILTIN or (not wish and self._profile is None):
+            return None
+        if wish:
+            return self._own(role, wish)
+        if role == "detail" and "depth" in self._overrides:  # one's own model of depth is not mixed with another
+            return None
+        assigned = self._profile.roles.get(role)
+        if assigned is None:
+            return None
+        companion = assigned.companion.id if assigned.companion else None
+        return Choice(assigned.checkpoint.id, assigned.settings, assigned.checkpoint.licence, companion)
+
+    def _own(self, role: str, wish: str) -> Choice:
+        source, _, companion = (wish, "", "") if Path(wish).expanduser().is_dir() else wish.partition("+")
+        known = profiles.find(source.strip())
+        settings = known.settings(self._held(role)) if known else self._held(role)
+        return Choice(
+            known.id if known else source.strip(),
+            settings,
+            known.licence if known else "",
+            companion.strip() or None,
+        )
+
+    def _held(self, role: str) -> Settings:
+        """How thriftily a model of the user's is held: as the profile holds its own, steps and guidance apart."""
+        profile = self._profile
+        if profile is None and self._device.type == "cuda":
+            profile = profiles.fitting(torch.cuda.get_device_properties(self._device).total_memory / 2**30)
+        assigned = profile.roles.get(role) if profile else None
+        return replace(assigned.settings, steps=None, guidance=None) if assigned else Settings()
+
+    def _order(self, role: str, choice: Choice) -> Order:
+        folder = store.complete(choice.source)
+        companion = choice.companion and str(store.complete(choice.companion))
+
+        def load(settings: Settings):
+            loaded_as = LOADED_AS.get(role, role)
+            # `local_only`: what is there is used as it is, and the hub is not asked
+            return checkpoints.load(
+                loaded_as,
+                folder,
+                settings,
+                self._device,
+                lora=companion,
+                local_only=True,
+                licence=choice.licence,
+            )
+
+        limit = self._profile.vram_gb * 1e9 if self._profile else None
+        return Order(
+            _provenance(role, choice),
+            choice.settings.fitting(self._device),
+            self._device,
+            load,
+            store.weights(folder),
+            limit,
+        )
+
+
+def _provenance(role: str, choice: Choice) -> Provenance:
+    name = choice.source + (f" + {choice.companion}" if choice.companion else "")
+    return Provenance(role, name, store.version(choice.source), choice.licence, builtin=False)
+
+
+def _builtin_inpainter():
+    from skyworld.models.builtin.panorama import BuiltinInpainter
+
+    return BuiltinInpainter()
