@@ -18,11 +18,14 @@ class Distortion(nn.Module):
 
     bound:  the largest shift, as a share of the picture's size.
     frozen: pictures that never warp: they fix the gauge, else all could drift together.
+    grid:   places along each side where the network is asked.
     """
 
-    def __init__(self, pictures: int, bound: float = 0.02, frozen: frozenset[int] = frozenset(), seed: int = 0):
+    def __init__(
+        self, pictures: int, bound: float = 0.02, frozen: frozenset[int] = frozenset(), seed: int = 0, grid: int = GRID
+    ):
         super().__init__()
-        self.bound, self.frozen = bound, frozen
+        self.bound, self.frozen, self.grid = bound, frozen, grid
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.embeddings = nn.Parameter(torch.randn(pictures, EMBEDDING) * 0.1)
@@ -33,20 +36,20 @@ class Distortion(nn.Module):
             )  # fmt: skip
         nn.init.zeros_(self.network[-1].weight)
         nn.init.zeros_(self.network[-1].bias)
-        centres = (torch.arange(GRID) + 0.5) / GRID * 2 - 1
+        centres = (torch.arange(grid) + 0.5) / grid * 2 - 1
         y, x = torch.meshgrid(centres, centres, indexing="ij")
         angles = torch.stack([x, y], -1)[..., None] * 2.0 ** torch.arange(OCTAVES) * (math.pi / 2)
-        angles = angles.reshape(GRID * GRID, -1)
+        angles = angles.reshape(grid * grid, -1)
         self.register_buffer("harmonics", torch.cat([angles.sin(), angles.cos()], 1), persistent=False)
 
     def groups(self) -> list[dict]:
         return [{"params": list(self.parameters()), "lr": 1e-3}]
 
     def field(self, picture: int) -> Tensor:
-        """Shift [2, GRID, GRID] (x, y) as a share of half the picture's size."""
+        """Shift [2, grid, grid] (x, y) as a share of half the picture's size."""
         embedding = self.embeddings[picture].expand(len(self.harmonics), -1)
         said = self.network(torch.cat([self.harmonics, embedding], 1))
-        return (2 * self.bound * said.tanh()).T.reshape(2, GRID, GRID)
+        return (2 * self.bound * said.tanh()).T.reshape(2, self.grid, self.grid)
 
     def forward(self, image: Tensor, picture: int) -> tuple[Tensor, Tensor]:
         """The image [H, W, C] warped as that picture is, and what the warp costs: its size and its roughness."""
@@ -58,5 +61,5 @@ class Distortion(nn.Module):
         y, x = ((torch.arange(size, device=image.device) + 0.5) / size * 2 - 1 for size in (height, width))
         grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1) + shift
         warped = grid_sample(image.permute(2, 0, 1)[None], grid[None], padding_mode="border", align_corners=False)
-        cost = field.square().mean() + sum((field.diff(dim=d) * GRID / 2).square().mean() for d in (1, 2)) * 0.01
+        cost = field.square().mean() + sum((field.diff(dim=d) * self.grid / 2).square().mean() for d in (1, 2)) * 0.01
         return warped[0].permute(1, 2, 0), cost

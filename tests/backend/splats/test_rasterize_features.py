@@ -60,7 +60,9 @@ def test_every_camera_and_image_and_the_gradients_with_the_pose(
     seen = layers(rasterize(ours, [camera], world_to_camera=ours_pose[None], **options))[0]
     expected = torch.cat([image, alpha[..., None]], -1)
     sure = ~close
-    assert (seen - expected)[..., [0, 1, 2, -1]].abs()[sure].max() < 4e-6  # an eps2d of 0.1 px^2 makes sharp edges
+    # Float32 places a mean to a millionth of a pixel; an edge sharper than eps2d = 0.15 px^2 shows more of that.
+    bound = 2e-6 * max(1, (0.15 / eps2d) ** 0.5)
+    assert (seen - expected)[..., [0, 1, 2, -1]].abs()[sure].max() < bound
     assert (seen - expected).abs()[sure].max() < 4e-5  # metres of depth
     weights = torch.rand(64, 70, seen.shape[-1], generator=torch.Generator().manual_seed(seed))
     (seen * weights)[sure].sum().backward()

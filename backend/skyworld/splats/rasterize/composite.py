@@ -126,12 +126,19 @@ def _tile(index, tiles, width, height):
     return t, top, left, min(TILE, height - top), min(TILE, width - left)
 
 
+@njit
+def _origin(top, left, picture):
+    """The tile's corner as the records count: from the middle of the picture."""
+    return np.float32(left - 0.5 * picture.shape[1]), np.float32(top - 0.5 * picture.shape[0])
+
+
 def _make_forward(normals):
     channels = 7 if normals else 4
 
     @njit(nogil=True, fastmath=True, error_model="numpy")
     def draw_tile(records, starts, pairs, t, top, left, tall, wide, image, transmittance, last):
         tile = _blank(_IMAGE + channels)
+        x_origin, y_origin = _origin(top, left, transmittance)
         for y in range(tall):
             for x in range(wide):
                 band, lane = _lane(y, x)
@@ -148,7 +155,7 @@ def _make_forward(normals):
                 a, b, c, opacity, reach = record[2], record[3], record[4], record[6], record[7]
                 red, green, blue, depth = record[8], record[9], record[10], record[11]
                 n0, n1, n2 = record[12], record[13], record[14]
-                x_mean, y_mean = record[0] - np.float32(left), record[1] - np.float32(top)
+                x_mean, y_mean = record[0] - x_origin, record[1] - y_origin
                 first, past = _bands(record, x_mean, y_mean, np.float32(tall), np.float32(wide), spans)
                 for band in range(first, past):
                     for lane in range(np.uint64(spans[band]) * _RUN, np.uint64(spans[band + np.uint64(_BANDS)]) * _RUN):
@@ -205,6 +212,7 @@ def _make_backward(full):
         records, starts, pairs, slots, transmittance, last, v_image, v_alpha, t, top, left, tall, wide, gradients
     ):
         tile = _blank(_IMAGE + channels)
+        x_origin, y_origin = _origin(top, left, transmittance)
         furthest = -1
         for y in range(tall):
             for x in range(wide):
@@ -227,7 +235,7 @@ def _make_backward(full):
                 a, b, c, opacity, reach = record[2], record[3], record[4], record[6], record[7]
                 red, green, blue, depth = record[8], record[9], record[10], record[11]
                 n0, n1, n2 = record[12], record[13], record[14]
-                x_mean, y_mean = record[0] - np.float32(left), record[1] - np.float32(top)
+                x_mean, y_mean = record[0] - x_origin, record[1] - y_origin
                 s_x, s_y, s_xx, s_xy, s_yy, s_all = _0, _0, _0, _0, _0, _0
                 s_red, s_green, s_blue, s_depth = _0, _0, _0, _0
                 s_0, s_1, s_2, s_abs_x, s_abs_y = _0, _0, _0, _0, _0

@@ -5,7 +5,8 @@ Gaussian's rotation R and scales S and the Jacobian J of the projection at its m
 J W R S (J W R S)^T + eps2d. The rows of J W R S are called `u` and `v` here; the covariance is then (u.u, u.v, v.v)
 and its determinant |u x v|^2, free of cancellation.
 
-A record is what the picture needs of one Gaussian, 16 float32 (one line of the processor's cache): mean x, y (px);
+A record is what the picture needs of one Gaussian, 16 float32 (one line of the processor's cache): mean x, y (px from
+the middle of the picture, where float32 is finest);
 conic xx, xy, yy (inverse covariance, px^-2); determinant of the conic; opacity; largest sigma = log(opacity / alpha)
 that still shows; red, green, blue, depth; normal x, y, z in the world; and the share of the opacity that thinning
 left (Mip-Splatting, arXiv 2311.16493). Gaussians that show nowhere get no record.
@@ -154,7 +155,7 @@ def _ellipse(records, place, log_scales, quats, logits, i, view, lens, rules, x,
     opacity = _sigmoid(logits[i]) * left
     if opacity < ALPHA_MIN:
         return False
-    records[place, 0], records[place, 1] = u_pixel, v_pixel
+    records[place, 0], records[place, 1] = u_pixel - lens.width / 2, v_pixel - lens.height / 2
     records[place, 2], records[place, 3] = (yy + rules.eps2d) / det, -xy / det
     records[place, 4] = (xx + rules.eps2d) / det
     records[place, 5], records[place, 6], records[place, 7] = 1 / det, opacity, math.log(opacity / ALPHA_MIN)
@@ -169,10 +170,11 @@ def _tiles(records, boxes, place, lens):
     x_reach = math.sqrt(2 * records[place, 7] * records[place, 4] / records[place, 5])
     y_reach = math.sqrt(2 * records[place, 7] * records[place, 2] / records[place, 5])
     # Clamped as floats: an enormous ellipse must not overflow an integer. A pixel's centre is half a pixel inside.
-    boxes[place, 0] = int(min(max(records[place, 0] - x_reach + 0.5, 0.0), lens.width)) // TILE
-    boxes[place, 1] = (int(min(max(records[place, 0] + x_reach + 0.5, 0.0), lens.width)) + TILE - 1) // TILE
-    boxes[place, 2] = int(min(max(records[place, 1] - y_reach + 0.5, 0.0), lens.height)) // TILE
-    boxes[place, 3] = (int(min(max(records[place, 1] + y_reach + 0.5, 0.0), lens.height)) + TILE - 1) // TILE
+    x, y = records[place, 0] + 0.5 * (lens.width + 1), records[place, 1] + 0.5 * (lens.height + 1)
+    boxes[place, 0] = int(min(max(x - x_reach, 0.0), lens.width)) // TILE
+    boxes[place, 1] = (int(min(max(x + x_reach, 0.0), lens.width)) + TILE - 1) // TILE
+    boxes[place, 2] = int(min(max(y - y_reach, 0.0), lens.height)) // TILE
+    boxes[place, 3] = (int(min(max(y + y_reach, 0.0), lens.height)) + TILE - 1) // TILE
 
 
 @njit(error_model="numpy")
