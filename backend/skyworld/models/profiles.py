@@ -3,7 +3,7 @@
 import functools
 import importlib.resources
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from skyworld.errors import UserError
@@ -29,13 +29,7 @@ class Checkpoint:
     download_gb: float
     vram: str
     good_for: str
-    steps: int | None = None
-    guidance: float | None = None
     package: str = ""
-
-    def settings(self, held: Settings) -> Settings:
-        """`held` with the steps and the guidance of this checkpoint."""
-        return replace(held, steps=self.steps, guidance=self.guidance)
 
 
 @dataclass(frozen=True)
@@ -100,7 +94,7 @@ def _assignment(entry: dict) -> Assignment:
     entry = dict(entry)
     checkpoint, companion = entry.pop("checkpoint"), entry.pop("with", None)
     found = checkpoints()[checkpoint]
-    return Assignment(found, found.settings(Settings(**entry)), checkpoints()[companion] if companion else None)
+    return Assignment(found, Settings(**entry), checkpoints()[companion] if companion else None)
 
 
 @functools.cache

@@ -78,13 +78,8 @@ class Roster:
     def _own(self, role: str, wish: str) -> Choice:
         source, _, companion = (wish, "", "") if Path(wish).expanduser().is_dir() else wish.partition("+")
         known = profiles.find(source.strip())
-        settings = known.settings(self._held(role)) if known else self._held(role)
-        return Choice(
-            known.id if known else source.strip(),
-            settings,
-            known.licence if known else "",
-            companion.strip() or None,
-        )
+        licence = known.licence if known else ""
+        return Choice(known.id if known else source.strip(), self._held(role), licence, companion.strip() or None)
 
     def _held(self, role: str) -> Settings:
         """How thriftily a model of the user's is held: as the profile holds its own, steps and guidance apart."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 INPAINT = "skyworld.models.checkpoints.inpaint:DiffusionInpainter"
+CAPTION = "skyworld.models.checkpoints.caption:VisionLanguageCaptioner"
 TEXT_TO_IMAGE = "skyworld.models.checkpoints.text_to_image:DiffusionTextToImage"
 
 # role -> class name (`_class_name` of model_index.json, `architectures` of config.json) or `model_type` -> adapter
@@ -48,9 +49,25 @@ ADAPTERS: dict[str, dict[str, str]] = {
         "ZImagePipeline": TEXT_TO_IMAGE,
     },
     "upscaler": {"swin2sr": "skyworld.models.checkpoints.upscale:Swin2SRUpscaler"},
-    "depth": {},
-    "captioner": {},
-    "segmenter": {},
+    "depth": {
+        "depth_anything": "skyworld.models.checkpoints.depth:DepthAnything",
+        "zoedepth": "skyworld.models.checkpoints.depth:ZoeDepth",
+        "depth_pro": "skyworld.models.checkpoints.depth:DepthPro",
+        "moge": "skyworld.models.checkpoints.moge:MoGe",
+        "da3": "skyworld.models.checkpoints.da3:DepthAnything3",
+    },
+    "captioner": {
+        "qwen2_vl": CAPTION,
+        "qwen2_5_vl": CAPTION,
+        "qwen3_vl": CAPTION,
+        "qwen3_5": CAPTION,
+        "smolvlm": CAPTION,
+        "idefics3": CAPTION,
+    },
+    "segmenter": {
+        "grounding-dino": "skyworld.models.checkpoints.segment:GroundingDino",
+        "owlv2": "skyworld.models.checkpoints.segment:Owl",
+    },
 }
 
 
@@ -97,11 +114,18 @@ def load(
     architecture = next((name for name in names if name in known), None)
     if architecture is None:
         raise UserError(_unfit(role, source, names), hint=_what_would_do(role, names))
-    version = folder.name if folder.parent.name == "snapshots" else ""
-    checkpoint = Checkpoint(role, folder, str(source), architecture, version, licence, lora, local_only)
+    title, version = named(folder, source)
+    checkpoint = Checkpoint(role, folder, title, architecture, version, licence, lora, local_only)
     module, _, name = known[architecture].partition(":")
     adapter = getattr(importlib.import_module(module), name)
     return adapter.load(checkpoint, settings.fitting(device), device)
+
+
+def named(folder: Path, source: str | Path) -> tuple[str, str]:
+    """(hub id, commit) of a snapshot in the hub's cache; (`source`, "") of another folder."""
+    if folder.parent.name != "snapshots":
+        return str(source), ""
+    return folder.parents[1].name.removeprefix("models--").replace("--", "/"), folder.name
 
 
 def architectures(folder: Path) -> list[str]:
@@ -115,7 +139,11 @@ def architectures(folder: Path) -> list[str]:
         except ValueError as error:
             raise UserError("is not JSON", file=path, hint="Download the model again") from error
         found = [config.get("_class_name"), *(config.get("architectures") or []), config.get("model_type")]
+        if str(config.get("model_name")).startswith("da3"):  # Depth Anything 3's own package wrote it
+            found.append("da3")
         return [each for each in found if isinstance(each, str)]
+    if (folder / "model.pt").is_file():  # all that MoGe keeps
+        return ["moge"]
     raise UserError(
         "has neither model_index.json nor config.json, so it is no model as diffusers and transformers keep them",
         file=folder,
