@@ -231,11 +231,16 @@ def main() -> None:
                 print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
                 if arguments.pictures:
                     _show(task, gaussians, arguments.pictures / f"{task.name}_{trainer}_{row['step']}.jpg")
-    if arguments.json:
-        device = torch.cuda.get_device_name() if arguments.device == "cuda" else platform.processor() or "CPU"
-        kept = {"command": " ".join(["python", *sys.argv]), "device": device, "torch": torch.__version__, "rows": rows}
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(kept, indent=1) + "\n")
+                if arguments.json:
+                    _keep(rows, arguments)
+
+
+def _keep(rows: list[dict], arguments: argparse.Namespace) -> None:
+    """What there is so far, so that a run that is cut short leaves its rows."""
+    device = torch.cuda.get_device_name() if arguments.device == "cuda" else platform.processor() or "CPU"
+    kept = {"command": " ".join(["python", *sys.argv]), "device": device, "torch": torch.__version__, "rows": rows}
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 if __name__ == "__main__":
