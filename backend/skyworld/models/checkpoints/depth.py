@@ -100,7 +100,9 @@ class DepthPro(TransformersDepth):
 
     def _depth(self, model, picture, camera):
         side = self.preprocessing.get("size", {}).get("height") or _depth_pro_side(self.config)
-        canonical = model(self.pixels(picture, (side, side), self.mean, self.std)).predicted_depth[0].float()
+        canonical = model(self.pixels(picture, (side, side), self.mean, self.std)).predicted_depth[:, None].float()
+        # The inverse is what varies evenly between two pixels of the model.
+        canonical = interpolate(canonical, picture.shape[:2], mode="bilinear", align_corners=False)[0, 0]
         inverse = canonical * (camera.width / camera.K[0, 0])
         return 1 / inverse.clamp(1 / self.far, 1e4), FAR_SHARE * self.far
 
