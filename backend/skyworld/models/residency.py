@@ -19,6 +19,7 @@ from skyworld.models.roles import Provenance
 from skyworld.models.settings import Settings
 
 GB = 1e9
+MEMORY = torch.device("cpu")
 WORKING_SHARE = 0.2  # of a GPU is left to activations, the VAE and the fit
 GROUP_SHARE = 0.15  # of a part's weights that are on the GPU at once where groups of layers wait in memory
 
@@ -39,13 +40,14 @@ class Order:
     weights: dict[str, int] = field(compare=False, hash=False)
     limit: float | None = field(compare=False, default=None)
 
-    def needs(self, settings: Settings) -> int:
-        """Bytes on the device while it works, weights only."""
-        if self.device.type == "cpu":
-            return sum(self.weights.values())
+    def needs(self, settings: Settings) -> dict[torch.device, int]:
+        """Bytes of weights on the device while it works, and in memory where they wait there."""
         width = 1 if settings.quantisation == "fp8" else 4 if settings.precision == "float32" else 2
         sizes = [size * width // 4 for size in self.weights.values()] or [0]
-        return {"none": sum(sizes), "model": max(sizes), "group": int(GROUP_SHARE * max(sizes))}[settings.offload]
+        if self.device.type == "cpu" or settings.offload == "none":
+            return {self.device: sum(sizes)}
+        share = 1.0 if settings.offload == "model" else GROUP_SHARE
+        return {self.device: int(share * max(sizes)), MEMORY: sum(sizes)}
 
 
 class Residency:
@@ -91,30 +93,28 @@ class Residency:
         return [order.provenance.name for order in self._held]
 
     def _load(self, order: Order, settings: Settings) -> None:
-        need, room = order.needs(settings), self._room(order)
-        while self._held and need > room - self._taken(order.device):
+        while (short := self._short(order, settings)) and self._held:
             self._held.popitem(last=False)
             _collect()
-            room = self._room(order)
-        if need > room - self._taken(order.device):
-            what = "GPU memory" if order.device.type != "cpu" else "memory"
+        if short:
+            device, need, room = short
             raise UserError(
-                f"{order.provenance.name} needs {need / GB:.1f} GB of {what} for its weights, "
-                f"and {max(room, 0) / GB:.1f} GB can be had",
+                f"{order.provenance.name} needs {need / GB:.1f} GB of {'GPU ' * (device != MEMORY)}memory "
+                f"for its weights, and {max(room, 0) / GB:.1f} GB can be had",
                 hint="Choose a smaller profile, or close other programs",
             )
         self._held[order] = (order.load(settings), settings)
 
-    def _taken(self, device: torch.device) -> int:
-        """Bytes of what is held there."""
-        return sum(order.needs(held) for order, (_, held) in self._held.items() if order.device == device)
-
-    def _room(self, order: Order) -> float:
-        """Bytes for weights on the device: what is free and what is held, within the profile's limit."""
-        room = self._free(order.device) + self._taken(order.device)
-        if order.device.type == "cpu":
-            return room
-        return (1 - WORKING_SHARE) * min(room, order.limit or room)
+    def _short(self, order: Order, settings: Settings) -> tuple[torch.device, int, float] | None:
+        """(where, bytes needed, bytes to be had) of what would not fit beside what is held, or None."""
+        for device, need in order.needs(settings).items():
+            taken = sum(held.needs(kept).get(device, 0) for held, (_, kept) in self._held.items())
+            room = self._free(device) + taken
+            if device != MEMORY:
+                room = (1 - WORKING_SHARE) * min(room, order.limit or room)
+            if need > room - taken:
+                return device, need, room
+        return None
 
 
 class Kept:

@@ -91,7 +91,9 @@ class Roster:
 
     def _order(self, role: str, choice: Choice) -> Order:
         folder = store.complete(choice.source)
-        companion = choice.companion and str(store.complete(choice.companion))
+        companion = choice.companion
+        if companion and not Path(companion).expanduser().is_file():
+            companion = str(store.complete(companion))
 
         def load(settings: Settings):
             loaded_as = LOADED_AS.get(role, role)
@@ -106,7 +108,7 @@ class Roster:
                 licence=choice.licence,
             )
 
-        limit = self._profile.vram_gb * 1e9 if self._profile else None
+        limit = self._profile.vram_gb * 2**30 if self._profile else None
         return Order(
             _provenance(role, choice),
             choice.settings.fitting(self._device),
