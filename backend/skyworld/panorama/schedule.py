@@ -1,9 +1,11 @@
-"""In which order a perspective model completes the sphere.
+"""In which order a model completes the sphere: a heuristic is data, a tuple of steps that one loop works off.
 
-The anchored schedule of "A Recipe for Generating 3D Worlds From a Single Image" (2025), panorama step.
+The heuristics of "A Recipe for Generating 3D Worlds From a Single Image" (arXiv 2503.16611), panorama step. How the
+top and bottom views are turned is not published: four each, 45 degrees up and down, meet above and below the viewer.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Literal
 
 import numpy as np
@@ -15,16 +17,28 @@ SIDE = 1024  # px of a view
 
 @dataclass(frozen=True)
 class Look:
-    """yaw, pitch, fov in degrees; region: which prompt applies."""
+    """One view. yaw, pitch, fov in degrees; region: which prompt applies, "whole" for all of the sphere at once."""
 
     yaw: float
     pitch: float
     fov: float
-    region: Literal["sky", "horizon", "ground"]
+    region: Literal["sky", "horizon", "ground", "whole"]
 
     def camera(self, side: int = SIDE) -> Camera:
+        if self.region == "whole":
+            return Camera.equirect((0, 0, 0), 2 * side)
         pose = turned((0, 0, 0), np.radians(self.yaw), np.radians(self.pitch))
         return Camera.pinhole(pose, np.radians(self.fov), side, side)
+
+
+class Anchor(Enum):
+    """A copy of the photograph behind the viewer, for as long as the poles are completed."""
+
+    PLACE = "place"
+    REMOVE = "remove"
+
+
+Step = Look | Anchor
 
 
 def poles() -> list[Look]:
@@ -38,6 +52,27 @@ def horizon() -> list[Look]:
     return [Look(side * (22.5 + 45 * k), 0.0, 85.0, "horizon") for k in range(4) for side in (1, -1)]
 
 
+def once_around() -> list[Look]:
+    """The same views one after the other to the right."""
+    return [Look(22.5 + 45 * k, 0.0, 85.0, "horizon") for k in range(8)]
+
+
 def zenith_and_nadir() -> list[Look]:
     """What the tilted views left open, should they have left anything."""
     return [Look(0.0, 90.0, 100.0, "sky"), Look(0.0, -90.0, 100.0, "ground")]
+
+
+def icosahedron() -> list[Look]:
+    """Twelve views of 90 degrees about the vertices of an icosahedron: every direction is within 38 degrees of one."""
+    ring = float(np.degrees(np.arctan(0.5)))
+    rings = [
+        Look(72.0 * k + turn, pitch, 90.0, "horizon") for pitch, turn in ((ring, 0), (-ring, 36)) for k in range(5)
+    ]
+    return [*rings, Look(0.0, 90.0, 90.0, "sky"), Look(0.0, -90.0, 90.0, "ground")]
+
+
+HEURISTICS: dict[str, tuple[Step, ...]] = {
+    "anchored": (Anchor.PLACE, *poles(), Anchor.REMOVE, *horizon(), *zenith_and_nadir()),
+    "sequential": (*once_around(), *poles(), *zenith_and_nadir()),
+    "adhoc": (Look(0.0, 0.0, 360.0, "whole"),),
+}

@@ -30,7 +30,7 @@ def finish(steps):
 def panorama_of(picture, inpainter=None, width=WIDTH, seed=0, preview=None, **analysis):
     photograph = analyse(picture, **analysis)
     reports, panorama = finish(
-        generate(photograph, inpainter or BuiltinInpainter(), width=width, seed=seed, preview=preview)
+        generate(photograph, inpainter or BuiltinInpainter(), width=width, seed=seed, preview=preview, side=128)
     )
     return photograph, reports, panorama
 

@@ -17,6 +17,7 @@ from skyworld.models.builtin.ceiling import fill_ceiling
 from skyworld.models.builtin.chain import INDOORS, OUTDOORS, arrange
 from skyworld.models.builtin.crowns import continue_crowns, continue_overhang
 from skyworld.models.builtin.ground import fill_ground
+from skyworld.models.builtin.patchmatch import complete
 from skyworld.models.builtin.pyramid import cyclic_blur
 from skyworld.models.builtin.quilting import Exemplar, quilt
 from skyworld.models.builtin.sky import paint_sky, spread
@@ -39,7 +40,9 @@ class BuiltinInpainter:
         self.photograph = photograph
 
     def inpaint(self, view: InpaintView) -> np.ndarray:
-        """The whole equirectangular picture [H, W, 3]."""
+        """The whole equirectangular picture [H, W, 3]; of a perspective view its holes, from what is around them."""
+        if view.camera.model == "pinhole":
+            return complete(view.picture, view.unknown, view.seed)
         for completion in self.steps(view):
             picture = completion.picture
         return picture
@@ -191,7 +194,7 @@ def _reported(steps, low: float, high: float, message: str):
 
 
 def compile_kernels() -> None:
-    """Compiles what this inpainter has compiled, into the cache: it completes a tiny panorama of grain, and quilts."""
+    """Compiles what this inpainter has compiled, into the cache: a tiny panorama of grain, a quilt, a mended hole."""
     width, rng = 256, np.random.default_rng(0)
     camera = Camera.pinhole(turned((0, 0, 0)), np.radians(75), 96, 72)
     picture = (0.5 + 0.1 * rng.random((72, 96, 3))).astype(np.float32)
@@ -201,6 +204,7 @@ def compile_kernels() -> None:
     unknown[54:74, 108:148] = False
     placed = np.full((width // 2, width, 3), 0.5, np.float32)
     inpainter.inpaint(InpaintView(placed, unknown, Camera.equirect((0, 0, 0), width), "whole", "", 0))
+    complete(placed, unknown, 0)
     exemplar = Exemplar(picture, np.ones(picture.shape[:2], bool))
     for _ in quilt([exemplar], 64, 24, 0, np.ones((64, 64), bool)):
         pass
