@@ -109,7 +109,7 @@ def load(
     local_only: nothing is downloaded.  revision: branch, tag or commit of the hub.
     """
     folder = find(source, revision=revision, local_only=local_only)
-    names = architectures(folder)
+    names = names_in(folder)
     known = ADAPTERS[role]
     architecture = next((name for name in names if name in known), None)
     if architecture is None:
@@ -128,7 +128,7 @@ def named(folder: Path, source: str | Path) -> tuple[str, str]:
     return folder.parents[1].name.removeprefix("models--").replace("--", "/"), folder.name
 
 
-def architectures(folder: Path) -> list[str]:
+def names_in(folder: Path) -> list[str]:
     """What the folder's model_index.json or config.json calls its model, the most telling name first."""
     for name in ("model_index.json", "config.json"):
         path = folder / name

@@ -1,4 +1,4 @@
-"""Where a checkpoint lies: a folder of the user's, or the hub's snapshot; and one sentence for all that can be amiss."""
+"""Where a checkpoint lies: a folder of the user's or the hub's snapshot. One sentence for all that can be amiss."""
 
 import json
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ WANTED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.tiktoken"
 
 
 def find(source: str | Path, *, revision: str | None = None, local_only: bool = False) -> Path:
-    """The folder of a checkpoint, complete as far as its own indices tell. Hub ids are downloaded if they have to be."""
+    """The folder of a checkpoint, complete as far as its own indices tell. What is on the hub is downloaded."""
     folder = Path(source).expanduser()
     if not folder.is_dir():
         folder = _snapshot(str(source), revision, local_only)
@@ -22,17 +22,31 @@ def find(source: str | Path, *, revision: str | None = None, local_only: bool = 
     return folder
 
 
+def find_lora(source: str | Path, *, local_only: bool = False) -> Path:
+    """The file of low-rank weights: a file, or the one in a folder or in the hub's repository."""
+    path = Path(source).expanduser()
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        path = _snapshot(str(source), None, local_only)
+    files = sorted(path.glob("*.safetensors"))
+    named = [file for file in files if file.name == "pytorch_lora_weights.safetensors"]
+    if len(named or files) != 1:
+        raise UserError(
+            f"has {len(files) or 'no'} .safetensors files, and a LoRA is one", file=path, hint="Give the file itself"
+        )
+    return (named or files)[0]
+
+
 def _snapshot(name: str, revision: str | None, local_only: bool) -> Path:
     from diffusers import DiffusionPipeline
     from huggingface_hub import hf_hub_download, snapshot_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError
 
     asked = dict(revision=revision, local_files_only=local_only)
     with told(name):
         try:
             hf_hub_download(name, "model_index.json", **asked)
-        except LocalEntryNotFoundError:
-            return Path(snapshot_download(name, allow_patterns=WANTED, **asked))
         except EntryNotFoundError:
             return Path(snapshot_download(name, allow_patterns=WANTED, **asked))
         return Path(DiffusionPipeline.download(name, use_safetensors=True, **asked))

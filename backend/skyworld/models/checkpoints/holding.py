@@ -1,0 +1,111 @@
+"""How a pipeline's parts are held on the GPU: narrow weights, parts that wait in the computer's memory."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+
+import torch
+
+from skyworld.models.settings import Settings
+
+ENCODERS = ("text_encoder", "text_encoder_2")
+DENOISERS = ("unet", "transformer")
+# Not to be narrowed in a text encoder: norms; what looks at its own weight's type before its hook has widened it
+# (T5's wo); the output over the vocabulary, which may be the embedding's own weight.
+KEPT_WIDE = ("norm", "embed", r"\.wo$", "lm_head")
+
+
+class Parked:
+    """Parts whose weights wait in the computer's memory and are on the device only while they work.
+
+    The weights never change, so the copy on the device is dropped, not brought back. (accelerate's hooks carry it
+    back and forth for every picture, and the VAE's two uses drive the denoiser out each time.)
+    """
+
+    def __init__(self, modules: list[torch.nn.Module], device: torch.device):
+        self._device = device
+        tensors = chain.from_iterable(chain(module.parameters(), module.buffers()) for module in modules)
+        self._home = [(tensor, tensor.data) for tensor in tensors]
+        self._here = False
+
+    def bring(self) -> None:
+        if not self._here:
+            for tensor, waiting in self._home:
+                tensor.data = waiting.to(self._device, non_blocking=True)
+            self._here = True
+
+    def park(self) -> None:
+        for tensor, waiting in self._home:
+            tensor.data = waiting
+        self._here = False
+
+
+class Holding:
+    """Places a pipeline on the device as the settings ask, and says when its encoders and its denoiser are at work."""
+
+    def __init__(self, pipe, settings: Settings, device: torch.device):
+        encoders = [part for name in ENCODERS if (part := getattr(pipe, name, None)) is not None]
+        denoisers = [part for name in DENOISERS if (part := getattr(pipe, name, None)) is not None]
+        if settings.quantisation == "fp8":
+            narrow(encoders, denoisers, settings.dtype)
+        if settings.tiled:
+            pipe.vae.enable_tiling()
+            pipe.vae.enable_slicing()
+        self._encoders = self._denoisers = None
+        if settings.offload == "none":
+            pipe.to(device)
+        else:
+            for part in pipe.components.values():
+                if isinstance(part, torch.nn.Module) and part not in encoders + denoisers:
+                    part.to(device)
+        if settings.offload == "model":
+            self._encoders, self._denoisers = Parked(encoders, device), Parked(denoisers, device)
+        elif settings.offload == "group":
+            for part in encoders + denoisers:
+                stream_layers(part, device)
+        if device.type == "cuda":
+            for part in (pipe.vae, getattr(pipe, "unet", None)):
+                if part is not None and all(weight.ndim < 5 for weight in part.parameters()):
+                    part.to(memory_format=torch.channels_last)
+
+    @contextmanager
+    def encoding(self) -> Iterator[None]:
+        if self._encoders is None:
+            yield
+            return
+        self._denoisers.park()
+        self._encoders.bring()
+        try:
+            yield
+        finally:
+            self._encoders.park()
+
+    def denoising(self) -> None:
+        if self._denoisers is not None:
+            self._denoisers.bring()
+
+
+def narrow(encoders: list, denoisers: list, dtype: torch.dtype) -> None:
+    """Keeps weights in 8 bits (e4m3) and widens each layer's to `dtype` while it works. CLIP is too small to gain."""
+    from diffusers.hooks import apply_layerwise_casting
+
+    for part in denoisers:
+        part.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)
+    for part in encoders:
+        if not type(part).__name__.startswith("CLIP"):
+            apply_layerwise_casting(part, torch.float8_e4m3fn, dtype, KEPT_WIDE, (torch.nn.Embedding,))
+
+
+def stream_layers(part: torch.nn.Module, device: torch.device) -> None:
+    """Holds each layer's weights on the device only while it works; on CUDA the next come while it does."""
+    from diffusers.hooks import apply_group_offloading
+
+    streamed = device.type == "cuda"
+    apply_group_offloading(part, device, torch.device("cpu"), "leaf_level", use_stream=streamed, record_stream=streamed)
+
+
+def footprint(pipe) -> int:
+    """Bytes of the weights of a pipeline or a module, each counted once."""
+    parts = pipe.components.values() if hasattr(pipe, "components") else [pipe]
+    weights = {id(w): w for part in parts if isinstance(part, torch.nn.Module) for w in part.parameters()}
+    return sum(w.numel() * w.element_size() for w in weights.values())

@@ -1,0 +1,47 @@
+"""Enlarges pictures with Swin2SR."""
+
+import numpy as np
+import torch
+
+from skyworld.errors import UserError
+from skyworld.models.checkpoints.holding import footprint
+from skyworld.models.checkpoints.places import told
+from skyworld.models.checkpoints.tiles import in_tiles
+from skyworld.models.settings import Settings
+
+TILE, TILE_WHEN_TILED, OVERLAP = 512, 256, 32  # px of the small picture
+
+
+class Swin2SRUpscaler:
+    """Role Upscaler."""
+
+    def __init__(self, model, provenance, settings: Settings, device: torch.device):
+        self.provenance, self.footprint, self.factor = provenance, footprint(model), model.config.upscale
+        self._model, self._device = model.eval().to(device), device
+        self._tile = TILE_WHEN_TILED if settings.tiled else TILE
+
+    @classmethod
+    def load(cls, checkpoint, settings: Settings, device: torch.device):
+        from transformers import Swin2SRForImageSuperResolution
+
+        with told(checkpoint.name):
+            model = Swin2SRForImageSuperResolution.from_pretrained(
+                checkpoint.folder, dtype=settings.dtype, local_files_only=True, use_safetensors=True
+            )
+        return cls(model, checkpoint.provenance, settings, device)
+
+    def upscale(self, picture: np.ndarray) -> np.ndarray:
+        """[H, W, 3] -> [factor H, factor W, 3]. Pictures twice as wide as high are taken to go all the way around."""
+        around = picture.shape[1] == 2 * picture.shape[0]
+        return in_tiles(picture, self._enlarged, self._tile, min(OVERLAP, min(picture.shape[:2]) // 2), around=around)
+
+    @torch.no_grad()
+    def _enlarged(self, tile: np.ndarray, number: int) -> np.ndarray:
+        pixels = torch.from_numpy(tile).permute(2, 0, 1)[None].to(self._device, self._model.dtype)
+        large = self._model(pixels).reconstruction[0].permute(1, 2, 0).float().cpu().numpy()
+        if not np.isfinite(large).all():
+            raise UserError(
+                f"{self.provenance.name} broke down: its picture has values that are not numbers",
+                hint="Hold it in float32, or choose another upscaler",
+            )
+        return large.clip(0, 1)
