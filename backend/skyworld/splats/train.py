@@ -167,7 +167,7 @@ def fit(
     rates = schedule.rates_by_step()
     numbers, pace = fitted.numbers(rates), rates.get("means", np.zeros(schedule.steps))
     replay = None
-    if record and device.type == "cuda" and count == 1 and not modules and find_spec("triton"):
+    if record and device.type == "cuda" and count == 1 and appearance is None and find_spec("triton"):
         from skyworld.splats.replay import Replay
 
         replay = Replay(advance)
@@ -187,7 +187,8 @@ def fit(
         )
         if background == "random":
             torch.rand(3, generator=random, out=paper)  # in its place, where a recorded step finds it
-        if replay and not (options.depth or options.normals or widths is not None):
+        straight = distortion is None or index in distortion.frozen
+        if replay and straight and not (options.depth or options.normals or widths is not None):
             weights = tuple(weight for _, weight in active)
             size = (view.camera.width, view.camera.height)
             key = (fitted.changes, size, options.sh_degree, options.footprints, weights, background)
