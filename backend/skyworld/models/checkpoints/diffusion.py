@@ -127,6 +127,15 @@ def load_pipeline(checkpoint, name: str, dtype: torch.dtype):
                 f"{checkpoint.name} does not load as a {name}: {_first_line(error)}",
                 hint="Download the model again; if that does not help, it is not what its model_index.json says",
             ) from error
+    parts = [part for part in pipe.components.values() if isinstance(part, torch.nn.Module)]
+    lacking = [name for part in parts for name, weight in part.named_parameters() if weight.is_meta]
+    if lacking:
+        raise UserError(
+            f"{checkpoint.name} lacks {len(lacking)} of its weights ({lacking[0]}, ...)",
+            hint="Download the model again; if that does not help, it is not what its model_index.json says",
+        )
+    if dtype != torch.float16 and pipe.vae.config.get("force_upcast"):
+        pipe.vae.register_to_config(force_upcast=False)  # it is float16 that overflows in SDXL's VAE
     if looks:
         pipe.processor = PictureReader.of(folder / "processor", pipe.tokenizer)
     return pipe

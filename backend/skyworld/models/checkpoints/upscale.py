@@ -37,8 +37,11 @@ class Swin2SRUpscaler:
 
     @torch.no_grad()
     def _enlarged(self, tile: np.ndarray, number: int) -> np.ndarray:
-        pixels = torch.from_numpy(tile).permute(2, 0, 1)[None].to(self._device, self._model.dtype)
+        (height, width), window = tile.shape[:2], self._model.config.window_size
+        whole = np.pad(tile, ((0, -height % window), (0, -width % window), (0, 0)), "symmetric")
+        pixels = torch.from_numpy(whole).permute(2, 0, 1)[None].to(self._device, self._model.dtype)
         large = self._model(pixels).reconstruction[0].permute(1, 2, 0).float().cpu().numpy()
+        large = large[: self.factor * height, : self.factor * width]
         if not np.isfinite(large).all():
             raise UserError(
                 f"{self.provenance.name} broke down: its picture has values that are not numbers",
