@@ -26,7 +26,10 @@ TOOLS = {
     "convert": "Turns files of Gaussians into another format; crops, places and merges them.",
     "measure": "Measures pictures: against references, against a text, or by themselves.",
 }
+# Jobs that are no commands of their own: `skyworld models download` asks first.
+INNER = {"download": "Downloads a checkpoint, or all of a profile, into the hub's cache."}
 OTHERS = {
+    "models": "Lists, shows, downloads and verifies checkpoints.",
     "serve": "Runs the backend for Blender and prints its address and token.",
     "doctor": "Tells what this machine has and lacks.",
 }
@@ -41,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
             return _job(name, rest)
         if name in TOOLS:
             return _tool(name, rest)
-        return {"serve": _serve, "doctor": _doctor}[name](rest)
+        return {"models": _models, "serve": _serve, "doctor": _doctor}[name](rest)
     except UserError as error:
         red, plain = ("\x1b[31m", "\x1b[0m") if _colours() else ("", "")
         print(f"{red}{error}{plain}", file=sys.stderr)
@@ -74,7 +77,9 @@ def job_parser(name: str) -> argparse.ArgumentParser:
     """Parser of a job kind or a tool: the first field has no option, `output` is -o, the rest are options."""
     from skyworld import parameters
 
-    parser = Parser(prog=f"skyworld {name}", description={**JOBS, **TOOLS}[name], argument_default=argparse.SUPPRESS)
+    parser = Parser(
+        prog=f"skyworld {name}", description={**JOBS, **INNER, **TOOLS}[name], argument_default=argparse.SUPPRESS
+    )
     advanced = parser.add_argument_group("advanced options")
     fields = parameters.describe({**parameters.KINDS, **parameters.TOOLS}[name])
     for field in fields:
@@ -225,6 +230,16 @@ def _tell_warnings() -> None:
 
 def _colours() -> bool:
     return sys.stderr.isatty() and "NO_COLOR" not in os.environ
+
+
+def _models(arguments: list[str]) -> int:
+    from skyworld.models.commands import add_parsers, run
+
+    parser = Parser(prog="skyworld models", description=OTHERS["models"])
+    add_parsers(parser)
+    options = parser.parse_args(arguments)
+    _tell_warnings()
+    return run(options, _follow)
 
 
 def _serve(arguments: list[str]) -> int:

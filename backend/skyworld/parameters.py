@@ -356,6 +356,15 @@ class MeasureParameters(Parameters):
     as_json: bool = Field(False, alias="json", title="JSON", description="Print JSON, not a table")
 
 
+class DownloadParameters(Parameters):
+    """Downloads a checkpoint, or all of a profile, into the hub's cache."""
+
+    kind: ClassVar[str] = "download"
+
+    model: str = Field(title="Model", description="A profile (8gb, 16gb, 24gb), a checkpoint's name, or a hub id")
+    accept: bool = Field(False, title="Accept Licence", description="You have read the licence and accept it")
+
+
 KINDS: dict[str, type[Parameters]] = {
     model.kind: model
     for model in (
@@ -365,6 +374,7 @@ KINDS: dict[str, type[Parameters]] = {
         PathParameters,
         RenderParameters,
         ExportParameters,
+        DownloadParameters,
     )
 }
 # Commands that are no jobs: the service and the add-on do not have them.

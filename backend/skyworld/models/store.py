@@ -3,6 +3,7 @@
 They lie in the hub's cache, as every program that uses huggingface_hub keeps them, or in folders of the user's.
 """
 
+import errno
 import hashlib
 import json
 import math
@@ -19,7 +20,9 @@ from skyworld.models import profiles
 from skyworld.models.checkpoints.places import safetensors_size, unfinished
 
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
-_SHA256 = re.compile("[0-9a-f]{64}")
+HALF = re.compile(r"\.(fp16|bf16)\b")  # in the names of second copies in half precision
+FULL = (errno.ENOSPC, errno.EDQUOT)  # a disk
+_BLOB = re.compile("[0-9a-f]{64}|[0-9a-f]{40}")
 _CHUNK = 1 << 22
 
 
@@ -61,7 +64,10 @@ def state(source: str | Path) -> State:
     if folder is None:
         return State("absent")
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    problem = lacking(folder)
+    try:
+        problem = lacking(folder)
+    except UserError as error:  # an index that cannot be read
+        problem = str(error)
     return State("partial" if problem else "complete", folder, problem, size)
 
 
@@ -87,7 +93,7 @@ def complete(source: str | Path) -> Path:
     known = profiles.find(str(source))
     if found.folder == Path(source).expanduser().absolute():
         raise UserError(f"is no whole model: {found.problem}", file=found.folder, hint="Copy or download it again")
-    if known is None and not _hub_id(str(source)):
+    if known is None and not is_hub_id(str(source)):
         raise UserError(f"there is no model {source!r}", hint="Give a folder, or a hub id as owner/name")
     size = f" ({known.download_gb:g} GB)" if known else ""
     way = (
@@ -125,7 +131,7 @@ def weights(folder: Path) -> dict[str, int]:
 def verify(source: str | Path) -> Iterator[tuple[int, int, str]]:
     """(bytes read, bytes in all, "" or a file's name and what is wrong with it), once a chunk and once a damaged file.
 
-    Files of the hub's cache are named by the SHA-256 of what they should hold; of every .safetensors the header
+    Files of the hub's cache are named by the checksum of what they should hold; of every .safetensors the header
     tells the size.
     """
     folder = locate(source)
@@ -144,8 +150,8 @@ def verify(source: str | Path) -> Iterator[tuple[int, int, str]]:
             done += size
             if name not in problem:  # told already
                 yield done, total, f"{name} has {size:,} bytes, not the {safetensors_size(file):,} of its header"
-        elif _SHA256.fullmatch(wanted):
-            digest = hashlib.sha256()
+        elif _BLOB.fullmatch(wanted):
+            digest = hasher(wanted, size)
             with file.open("rb") as stream:
                 while chunk := stream.read(_CHUNK):
                     digest.update(chunk)
@@ -156,6 +162,13 @@ def verify(source: str | Path) -> Iterator[tuple[int, int, str]]:
         else:
             done += size
             yield done, total, ""
+
+
+def hasher(blob: str, size: int):
+    """What makes the name of a blob from its content: SHA-256, or for files that git keeps its SHA-1 (40 digits)."""
+    if len(blob) == 64:
+        return hashlib.sha256()
+    return hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
 
 
 def inventory() -> dict:
@@ -187,15 +200,14 @@ def _plain(profile: profiles.Profile) -> dict:
     }
 
 
-def _hub_id(source: str) -> bool:
+def is_hub_id(source: str) -> bool:
+    """Whether it looks like one: owner/name."""
     return re.fullmatch(r"[\w.-]+/[\w.-]+", source) is not None
 
 
 def _plain_weights(folder: Path) -> list[Path]:
     """The weight files of one part: no second copies in half precision, and no pickles beside .safetensors."""
-    files = [
-        file for file in folder.glob("*") if file.suffix in WEIGHTS and not re.search(r"\.(fp16|bf16)\b", file.name)
-    ]
+    files = [file for file in folder.glob("*") if file.suffix in WEIGHTS and not HALF.search(file.name)]
     return [file for file in files if file.suffix == ".safetensors"] or files
 
 

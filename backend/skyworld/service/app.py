@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -72,6 +73,7 @@ def application(state: Path, pipelines, stop) -> Starlette:
     routes = [
         Route("/health", health, methods=get),
         Route("/parameters", parameters, methods=get),
+        Route("/models", list_models, methods=get),
         Route("/jobs", list_jobs, methods=get),
         Route("/jobs", add_job, methods=post),
         Route("/jobs/{id}", show_job, methods=get),
@@ -112,6 +114,12 @@ async def health(request: Request) -> Response:
 
 async def parameters(request: Request) -> Response:
     return JSONResponse({kind: model.model_json_schema() for kind, model in _service(request).kinds.items()})
+
+
+async def list_models(request: Request) -> Response:
+    from skyworld.models.store import inventory  # numpy comes with it, and the service does without until then
+
+    return JSONResponse(await run_in_threadpool(inventory))
 
 
 async def list_jobs(request: Request) -> Response:

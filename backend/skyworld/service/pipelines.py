@@ -12,6 +12,7 @@ PIPELINES = {
     "path": "skyworld.camera.paths:author",
     "render": "skyworld.shot.render:render",
     "export": "skyworld.splats.export:export",
+    "download": "skyworld.models.download:download",
 }
 
 

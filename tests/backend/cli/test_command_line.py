@@ -53,7 +53,11 @@ def test_help_takes_less_than_a_third_of_a_second_of_computing():
 
 
 def test_the_summary_of_a_command_is_that_of_its_parameters():
-    assert {kind: model.__doc__.splitlines()[0] for kind, model in MODELS.items()} == {**cli.JOBS, **cli.TOOLS}
+    assert {kind: model.__doc__.splitlines()[0] for kind, model in MODELS.items()} == {
+        **cli.JOBS,
+        **cli.INNER,
+        **cli.TOOLS,
+    }
 
 
 @pytest.mark.parametrize("kind", MODELS)

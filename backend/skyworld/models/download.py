@@ -1,0 +1,335 @@
+"""Brings checkpoints from the hub into its cache, where every program that uses the hub finds them.
+
+huggingface_hub itself throws away what it has of a file when it is interrupted, and does not compare checksums; files
+of 5 GB over a home connection want both. The hub's HTTP interface and the layout of its cache are documented.
+"""
+
+import json
+import os
+import shutil
+import ssl
+import time
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from skyworld.errors import UserError
+from skyworld.models import profiles, store
+from skyworld.parameters import DownloadParameters
+from skyworld.progress import Progress
+from skyworld.world.files import mendable
+
+ENDPOINT = "https://huggingface.co"
+SPARE_BYTES = 1 << 30  # of the disk is left free
+TRIES = 5  # at one file, without a byte in between
+PAUSE_SECONDS = 0.5
+PATIENCE_SECONDS = 30.0
+_CHUNK = 1 << 20
+_GB = 1e9
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a repository. digest: its SHA-256, or the name that git gives its content; so is its blob called."""
+
+    name: str
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What the hub says of a checkpoint; `files` are those that are needed to run it. licence: as the card has it."""
+
+    name: str
+    commit: str
+    licence: str
+    files: tuple[File, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+    def missing(self) -> int:
+        """Bytes that are not here yet."""
+        return sum(file.size - _have(self, file) for file in self.files)
+
+
+def download(parameters: DownloadParameters) -> Iterator[Progress]:
+    """Job kind `download`. Yields progress; what was there before is kept and not fetched again."""
+    _need_hub()
+    names = wanted(parameters.model)
+    if not parameters.accept:
+        raise UserError("the licence has not been accepted", hint="Read it, then say so: --yes, or the tick in Blender")
+    yield Progress(0.0, "asking the hub", stage="download")
+    listings = [listing(name) for name in names]
+    check_room(listings)
+    _check_vram(parameters.model)
+    total = sum(found.size for found in listings)
+    done, began, before = 0, time.monotonic(), total - sum(found.missing() for found in listings)
+    for found in listings:
+        for got in _fetch_all(found):
+            speed = max(done + got - before, 0) / max(time.monotonic() - began, 1e-3) / 1e6
+            message = f"{found.name}: {(done + got) / _GB:.2f} of {total / _GB:.2f} GB, {speed:.0f} MB/s"
+            fraction = (done + got) / max(total, 1)
+            yield Progress(fraction, message, stage="download", overall=fraction)
+        done += found.size
+    yield Progress(1.0, f"{', '.join(names)}: complete", stage="download", overall=1.0)
+
+
+def offer(model: str) -> str:
+    """What would be downloaded, from where, under which licences: to be read before one agrees."""
+    _need_hub()
+    listings = [listing(name) for name in wanted(model)]
+    lines = []
+    for found in listings:
+        known = profiles.find(found.name)
+        licence = known.licence if known else found.licence or "no licence told"
+        if known and found.licence and found.licence.lower() not in ("other", known.licence.lower()):
+            licence = f"{known.licence} (its card now says {found.licence})"
+        sells = "" if known is None or known.commercial else ", not for commercial work"
+        missing = found.missing()
+        size = f"{found.size / _GB:.2f} GB" + ("" if missing == found.size else f", {missing / _GB:.2f} GB missing")
+        lines += [f"{found.name}  {size}", f"  licence: {licence}{sells}"]
+        lines.append(f"  {known.licence_url if known else f'{ENDPOINT}/{found.name}'}")
+    check_room(listings)
+    missing = sum(found.missing() for found in listings)
+    lines.append(f"{missing / _GB:.2f} GB to {store.cache()}, where {store.free_disk() / _GB:.1f} GB are free.")
+    return "\n".join(lines)
+
+
+def wanted(model: str) -> list[str]:
+    """The hub ids of a profile, of a known checkpoint's name, or the hub id itself."""
+    if model in profiles.profiles():
+        return [checkpoint.id for checkpoint in profiles.profile(model).checkpoints()]
+    known = profiles.find(model)
+    if known is None and not store.is_hub_id(model):
+        names = ", ".join([*profiles.profiles(), *profiles.checkpoints()])
+        raise UserError(f"there is no model {model!r}", hint=f"Give a hub id (owner/name), or one of: {names}")
+    return [known.id if known else model]
+
+
+def listing(name: str) -> Listing:
+    """What the hub has under `name`. UserError where it has nothing, or does not answer."""
+    with _ask(name, f"{_endpoint()}/api/models/{quote(name)}/revision/main?blobs=true") as reply:
+        told = json.load(reply)
+    files = [
+        File(entry["rfilename"], entry["size"], (entry.get("lfs") or {}).get("sha256") or entry["blobId"])
+        for entry in told["siblings"]
+    ]
+    if told.get("gated") and not _token():
+        raise _gated(name)
+    chosen = _needed(files)
+    if not any(Path(file.name).suffix in store.WEIGHTS for file in chosen):
+        raise UserError(f"{name} on the hub has no weights that are read here", hint="Give another model")
+    licence = (told.get("cardData") or {}).get("license") or ""
+    return Listing(name, told["sha"], str(licence), tuple(chosen))
+
+
+def check_room(listings: list[Listing]) -> None:
+    """UserError where the disk is too small for what is missing."""
+    need, free = sum(found.missing() for found in listings), store.free_disk()
+    if need and need + SPARE_BYTES > free:
+        raise UserError(
+            f"the download needs {need / _GB:.1f} GB, and {free / _GB:.1f} GB of the disk are free",
+            file=store.cache(),
+            hint="Free some, or set HF_HUB_CACHE to a folder on a larger disk",
+        )
+
+
+def _check_vram(model: str) -> None:
+    """Says where a profile is larger than this computer's GPU; it may be meant for another."""
+    if model not in profiles.profiles():
+        return
+    import torch
+
+    wants = profiles.profile(model).vram_gb
+    has = torch.cuda.get_device_properties(0).total_memory / 2**30 if torch.cuda.is_available() else 0.0
+    if wants > has * 1.1:
+        found = f"has {has:.0f} GB" if has else "was not found"
+        warnings.warn(f"the profile {model} wants a GPU of {wants:.0f} GB, and this computer's {found}", stacklevel=3)
+
+
+def _needed(files: list[File]) -> list[File]:
+    """Configurations, tokenizers and one copy of the weights: of a pipeline those in folders, .safetensors if any."""
+    pipeline = any(file.name == "model_index.json" for file in files)
+    texts = (".json", ".txt", ".model", ".jinja", ".tiktoken")
+    chosen = []
+    for file in files:
+        path = Path(file.name)
+        if path.suffix in texts and len(path.parts) <= 2:
+            chosen.append(file)
+        elif path.suffix in store.WEIGHTS and len(path.parts) == (2 if pipeline else 1):
+            beside = [other.name for other in files if Path(other.name).parent == path.parent]
+            second = path.suffix != ".safetensors" and any(name.endswith(".safetensors") for name in beside)
+            if not second and not store.HALF.search(path.name):
+                chosen.append(file)
+    return chosen
+
+
+def _fetch_all(found: Listing) -> Iterator[int]:
+    """Bytes of the listing that are here, again and again until all are."""
+    kept = store.repository(found.name)
+    with mendable(kept):
+        for folder in (kept / "blobs", kept / "refs"):
+            folder.mkdir(parents=True, exist_ok=True)
+        (kept / "refs" / "main").write_text(found.commit)
+        done = 0
+        for file in sorted(found.files, key=lambda each: each.size):  # the configurations first
+            place = kept / "snapshots" / found.commit / file.name
+            if _have(found, file) < file.size or not place.exists():
+                for got in _fetch(found, file):
+                    yield done + got
+                _place(kept / "blobs" / file.digest, place)
+            done += file.size
+            yield done
+
+
+def _have(found: Listing, file: File) -> int:
+    """Bytes of a file that are here: all, some, or none."""
+    kept = store.repository(found.name)
+    for whole in (kept / "snapshots" / found.commit / file.name, kept / "blobs" / file.digest):
+        if whole.exists() and whole.stat().st_size == file.size:
+            return file.size
+    part = _part(kept, file)
+    return min(part.stat().st_size, file.size) if part.exists() else 0
+
+
+def _part(kept: Path, file: File) -> Path:
+    return kept / "blobs" / f"{file.digest}.incomplete"
+
+
+def _fetch(found: Listing, file: File) -> Iterator[int]:
+    """Brings one file to its blob, from where an earlier try stopped. Yields its bytes so far."""
+    kept = store.repository(found.name)
+    blob, part = kept / "blobs" / file.digest, _part(kept, file)
+    if blob.exists() and blob.stat().st_size == file.size:
+        return
+    tries = 0
+    while not part.exists() or part.stat().st_size < file.size:
+        before = part.stat().st_size if part.exists() else 0
+        try:
+            yield from _stream(found, file, part)
+        except (OSError, HTTPException) as error:
+            if isinstance(error, OSError) and error.errno in store.FULL:
+                raise
+            tries = 0 if part.exists() and part.stat().st_size > before else tries + 1
+            if tries == TRIES:
+                raise UserError(
+                    f"the connection to the hub broke while {found.name} was fetched ({error})",
+                    hint="Start the download again; it goes on where it stopped",
+                ) from error
+            time.sleep(PAUSE_SECONDS * 2**tries)
+    if _digest(part, file.digest) != file.digest:
+        part.unlink()
+        raise UserError(
+            f"{file.name} of {found.name} came damaged (its checksum differs)", hint="Start the download again"
+        )
+    part.replace(blob)
+
+
+def _stream(found: Listing, file: File, part: Path) -> Iterator[int]:
+    url = f"{_endpoint()}/{found.name}/resolve/{found.commit}/{quote(file.name)}"
+    done = part.stat().st_size if part.exists() else 0
+    with _ask(found.name, url, done) as reply, part.open("ab") as out:
+        if done and reply.status != 206:  # it begins at the beginning
+            out.truncate(0)
+            done = 0
+        while chunk := reply.read(_CHUNK):
+            out.write(chunk)
+            done += len(chunk)
+            yield done
+    if done != file.size:
+        if done > file.size:
+            part.unlink()
+        raise OSError(f"{done} of {file.size} bytes came")
+
+
+def _place(blob: Path, place: Path) -> None:
+    """The snapshot's name for a blob: a link, or the file itself where links are not to be had."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
+    try:
+        place.symlink_to(os.path.relpath(blob, place.parent))
+    except OSError:  # Windows without developer mode
+        shutil.move(blob, place)
+
+
+def _digest(path: Path, blob: str) -> str:
+    """The name that the file's content has as a blob."""
+    digest = store.hasher(blob, path.stat().st_size)
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _ask(name: str, url: str, offset: int = 0):
+    """The hub's answer; what it refuses becomes a sentence."""
+    headers = {"User-Agent": "skyworld", "Accept-Encoding": "identity"}
+    if offset:
+        headers["Range"] = f"bytes={offset}-"
+    request = urllib.request.Request(url, headers=headers)
+    if token := _token():
+        request.add_unredirected_header("Authorization", f"Bearer {token}")  # the hub's, not its storage's
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS, context=_certificates()) as reply:
+            yield reply
+    except urllib.error.HTTPError as error:
+        code = error.headers.get("X-Error-Code", "")
+        if code == "GatedRepo" or error.code == 403:
+            raise _gated(name) from error
+        if error.code in (401, 404):
+            raise UserError(
+                f"the hub has no model {name}", hint="Mind the spelling; a private one needs `hf auth login`"
+            ) from error
+        raise UserError(f"the hub does not give {name} (HTTP {error.code})", hint="Try again later") from error
+    except urllib.error.URLError as error:
+        if offset:
+            raise OSError(str(error.reason)) from error
+        raise UserError(
+            f"the hub at {urlsplit(url).netloc} cannot be reached ({error.reason})",
+            hint="Go online and try again, or copy the model's folder here and give its path",
+        ) from error
+
+
+def _gated(name: str) -> UserError:
+    return UserError(
+        f"{name} is given only to those who accept its licence on the hub",
+        hint=f"Accept it at {ENDPOINT}/{name}, then run `hf auth login` or set HF_TOKEN",
+    )
+
+
+def _need_hub() -> None:
+    try:
+        import huggingface_hub  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise UserError(
+            "The packages that run checkpoints are not installed",
+            hint="Run `pip install 'skyworld-backend[checkpoints]'`, or Install Backend in the preferences",
+        ) from error
+
+
+def _endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", ENDPOINT).rstrip("/")
+
+
+def _token() -> str | None:
+    from huggingface_hub import get_token
+
+    return get_token()
+
+
+def _certificates() -> ssl.SSLContext:
+    try:
+        from certifi import where  # comes with huggingface_hub; macOS' Python has no certificates of its own
+    except ModuleNotFoundError:
+        return ssl.create_default_context()
+    return ssl.create_default_context(cafile=where())
