@@ -97,6 +97,8 @@ def skyworld(task: Task, name: str) -> Iterator[tuple[dict, Gaussians]]:
             next(steps)
         except StopIteration as end:
             row = {"step": chosen.schedule.steps} | clock.pause()
+            if gpus:
+                row["peak_gib"] = None  # the processes' own
             fitted = end.value.to(task.device)
             yield row | task.judge(fitted, **chosen.drawing), fitted
             return

@@ -10,9 +10,10 @@ from random_scenes import random_gaussians
 
 from skyworld.camera import Camera, turned
 from skyworld.splats import losses, rasterize
-from skyworld.splats.densify import GradientRule, Still, disturb, relocated
+from skyworld.splats.densify import GradientRule, Mcmc, Still, disturb, relocated
 from skyworld.splats.fitted import Fitted
 from skyworld.splats.gaussians import rotation_matrices
+from skyworld.splats.parallel import fit_on_gpus
 from skyworld.splats.train import Schedule, View, fit
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU with gsplat")
@@ -210,3 +211,30 @@ def test_tiles_get_every_gaussian_that_shows_in_them_and_few_others(size):
     exact = rasterize(gaussians, [camera])
     both = rasterize(gaussians, [camera, camera])  # a batch goes through gsplat's own intersection
     assert (exact.colour[0] - both.colour[0]).abs().max() < 1e-5
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+@pytest.mark.parametrize("strategy", [Still(), Mcmc(2400, begin=20, end=150, every=20)])
+def test_two_gpus_come_as_near_to_the_pictures_as_one(strategy):
+    truth = random_gaussians(0, 2000, 1)
+    with torch.no_grad():
+        pictures = rasterize(truth, CAMERAS).colour
+    views = [View(camera, picture) for camera, picture in zip(CAMERAS, pictures, strict=True)]
+    start = truth.mapped(torch.clone)
+    start.sh *= 0.5
+    there = [View(view.camera, view.picture.cuda()) for view in views]
+    schedule = Schedule(300, {"sh": 0.02})
+
+    def error(steps):
+        try:
+            while True:
+                next(steps)
+        except StopIteration as end:
+            render = rasterize(end.value.to("cpu"), CAMERAS).colour
+            return float((render - pictures).square().mean()), len(end.value)
+
+    before = float((rasterize(start, CAMERAS).colour - pictures).square().mean())
+    one, _ = error(fit(start.to("cuda"), there, schedule, strategy=strategy))
+    two, count = error(fit_on_gpus(start, views, schedule, gpus=2, strategy=strategy))
+    assert one < 0.1 * before and two < 2 * one
+    assert count == 2000 if isinstance(strategy, Still) else 2000 < count <= 2400
