@@ -57,7 +57,9 @@ class Session:
                 client = _remote_client()
                 self._listen(lambda: client)
             else:
-                self.process = process = LocalBackend(preferences.backend_python(), preferences.log("backend"))
+                self.process = process = LocalBackend(
+                    preferences.backend_python(), preferences.log("backend"), preferences.models_folder()
+                )
                 self._listen(lambda: _client_of(process))
         except UserError as error:
             self.state, self.error = "lost", str(error)

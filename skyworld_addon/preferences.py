@@ -50,6 +50,23 @@ class SkyWorldPreferences(bpy.types.AddonPreferences):
             ("CUDA", "NVIDIA GPU", "With CUDA and gsplat; about 8 GiB of disk"),
         ],
     )
+    models_folder: StringProperty(
+        name="Models Folder",
+        description=(
+            "Where the backend keeps downloaded models, taken up when it starts anew. Empty: the cache that other "
+            "programs use too, or the environment variable HF_HUB_CACHE"
+        ),
+        subtype="DIR_PATH",
+    )
+    profile: EnumProperty(
+        name="Models For",
+        description="Which set of models is shown: for a GPU with that much memory",
+        items=[
+            ("8gb", "8 GB", "For a GPU of 8 GB and more"),
+            ("16gb", "16 GB", "For a GPU of 16 GB and more"),
+            ("24gb", "24 GB", "For a GPU of 24 GB and more"),
+        ],
+    )
     auto_import: BoolProperty(
         name="Bring In Finished Worlds",
         description="When a world that was started here is done, add it to the scene",
@@ -61,7 +78,9 @@ class SkyWorldPreferences(bpy.types.AddonPreferences):
         default=True,
     )
 
-    def draw(self, _context):
+    def draw(self, context):
+        from .panels import models  # which needs the session, which needs these preferences
+
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
@@ -76,6 +95,10 @@ class SkyWorldPreferences(bpy.types.AddonPreferences):
             column.prop(self, "base_python")
             column.row().prop(self, "device", expand=True)
             column.operator("skyworld.install_backend", icon="IMPORT")
+        header, body = layout.panel("skyworld_models", default_closed=False)
+        header.label(text="Models")
+        if body:
+            models.draw(body.column(), context, self)
         layout.separator()
         column = layout.column(heading="Finished Worlds")
         column.prop(self, "auto_import")
@@ -108,6 +131,11 @@ def backend_python():
     """The Python that runs the backend."""
     chosen = bpy.path.abspath(get().python) if get().python else os.environ.get(ENVIRONMENT_VARIABLE)
     return chosen or environment_python()
+
+
+def models_folder():
+    """Where a local backend is to keep models, or ""."""
+    return bpy.path.abspath(get().models_folder) if get().models_folder else ""
 
 
 def installed():

@@ -71,7 +71,7 @@ def requirements(wheel, device):
     """pip's arguments. On Linux and Windows PyPI's torch is not the one wanted: Linux brings CUDA, Windows does not."""
     if device == "CUDA":
         extra = ["--extra-index-url", INDEX + "cu130"] if sys.platform == "win32" else []
-        return [*extra, TORCH, f"skyworld-backend[cuda] @ {Path(wheel).as_uri()}"]
+        return [*extra, TORCH, f"skyworld-backend[cuda,checkpoints] @ {Path(wheel).as_uri()}"]
     # a "+cpu" build counts as newer than the plain one, so pip takes it where the index can be reached
     extra = [] if platform.system() == "Darwin" else ["--extra-index-url", INDEX + "cpu"]
     return [*extra, TORCH, f"skyworld-backend @ {Path(wheel).as_uri()}"]

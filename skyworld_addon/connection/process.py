@@ -24,7 +24,8 @@ class LocalBackend:
     handshake: {"url", "token", "version", "pid"} or None; failure: a sentence or "".
     """
 
-    def __init__(self, python, log):
+    def __init__(self, python, log, models=""):
+        """models: folder for downloaded models; empty: where huggingface_hub keeps them."""
         self.python, self.log = str(python), Path(log)
         self.started = threading.Event()
         self.handshake, self.failure = None, ""
@@ -34,6 +35,7 @@ class LocalBackend:
             raise UserError("The backend is not installed", file=self.python, hint=hint)
         try:
             self.log.parent.mkdir(parents=True, exist_ok=True)
+            environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
             with open(self.log, "wb") as log_file:
                 # -I: Blender's Python and the artist's environment must not leak into the backend's
                 self.process = subprocess.Popen(
@@ -41,7 +43,7 @@ class LocalBackend:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log_file,
-                    env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+                    env=environment | ({"HF_HUB_CACHE": models} if models else {}),
                     creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
                 )
         except OSError as error:

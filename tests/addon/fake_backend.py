@@ -21,6 +21,7 @@ class FakeBackend:
     def __init__(self):
         self.jobs, self.log, self.splats, self.frames, self.pictures, self.files = [], [], {}, [], {}, {}
         self.colour, self.alpha, self.depth = (0.5, 0.25, 0.125), 1.0, 3.0
+        self.models = {"cache": "/models", "free_bytes": 80e9, "profiles": [], "checkpoints": []}
         self.frame_seconds, self.refuse, self.closed = 0.0, None, False
         self.news = threading.Condition()
         backend = self
@@ -99,6 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(200, {"name": "skyworld", "version": "0.1.0", "pid": os.getpid(), "worker": worker})
         elif self.path == "/jobs":
             self.answer(200, backend.jobs[::-1])
+        elif self.path == "/models":
+            self.answer(200, backend.models)
         elif self.path.startswith("/events"):
             self.stream(int(self.path.partition("after=")[2]))
         elif self.path.startswith("/worlds/file?"):

@@ -76,10 +76,10 @@ def test_cancel_ends_the_installation(wheel, installer, tmp_path):
     assert not (tmp_path / "environment").exists()
 
 
-def test_torch_for_the_cpu_is_pinned_and_cuda_brings_gsplat(tmp_path):
+def test_torch_for_the_cpu_is_pinned_and_cuda_brings_gsplat_and_what_checkpoints_need(tmp_path):
     cpu, cuda = (install.requirements(tmp_path / "a.whl", device) for device in ("CPU", "CUDA"))
     assert "torch==2.13.0" in cpu and any("whl/cpu" in word for word in cpu)
-    assert "torch==2.13.0" in cuda and any("[cuda]" in word for word in cuda)
+    assert "torch==2.13.0" in cuda and any("[cuda,checkpoints]" in word for word in cuda)
 
 
 def test_a_python_that_does_not_run_is_refused_and_one_is_found(tmp_path):

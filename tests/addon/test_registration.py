@@ -23,6 +23,8 @@ OPERATORS = [
     "stop_backend",
     "restart_backend",
     "install_backend",
+    "refresh_models",
+    "download_models",
     "bake_camera",
 ]
 

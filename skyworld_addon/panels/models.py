@@ -1,0 +1,70 @@
+"""Models in the preferences: a profile's checkpoints, their sizes and licences, and a button to get them."""
+
+from ..jobs import session
+from ..operators.models import catalogue, downloading, licence
+from .progress import draw_running
+
+STATES = {
+    "complete": ("CHECKMARK", "Downloaded"),
+    "partial": ("TIME", "Downloaded in part"),
+    "absent": ("BLANK1", ""),
+}
+
+
+def draw(layout, context, settings):
+    """The section; before the backend runs only how to start it."""
+    layout.prop(settings, "models_folder", placeholder="The cache of the Hugging Face hub")
+    if catalogue.found is None:
+        layout.operator("skyworld.refresh_models", icon="FILE_REFRESH", text=_waiting())
+        return
+    layout.row().prop(settings, "profile", expand=True)
+    checkpoints = catalogue.profile(settings.profile)
+    box = layout.box()
+    for checkpoint in checkpoints:
+        draw_checkpoint(box, checkpoint)
+    missing = [each for each in checkpoints if each["state"] != "complete"]
+    free = catalogue.found["free_bytes"] / 1e9
+    row = layout.row()
+    if missing:
+        size = sum(each["download_gb"] for each in missing)
+        row.label(text=f"About {size:.1f} GB are missing, {free:.1f} GB are free")
+        row.operator("skyworld.download_models", text="Download All", icon="IMPORT").model = settings.profile
+    else:
+        row.label(text="All of it is here", icon="CHECKMARK")
+    job = downloading()
+    if job:
+        draw_running(layout, context, job)
+    header, body = layout.panel("skyworld_other_models", default_closed=True)
+    header.label(text="Other Models")
+    if body:
+        shown = {each["name"] for each in checkpoints}
+        for checkpoint in catalogue.found["checkpoints"]:
+            if checkpoint["name"] not in shown:
+                draw_checkpoint(body, checkpoint)
+                row = body.row()
+                row.enabled = False
+                row.label(text=_purpose(checkpoint), icon="BLANK1")
+
+
+def draw_checkpoint(layout, checkpoint):
+    """One line: state, name, size, licence, button."""
+    icon, said = STATES[checkpoint["state"]]
+    line = layout.split(factor=0.5)
+    line.label(text=checkpoint["id"], icon=icon)
+    rest = line.row()
+    rest.label(text=f"{checkpoint['download_gb']:.1f} GB")
+    rest.label(text=licence(checkpoint))
+    if checkpoint["state"] == "complete":
+        rest.label(text=said)
+    else:
+        text = "Go On" if checkpoint["state"] == "partial" else "Download"
+        rest.operator("skyworld.download_models", text=text).model = checkpoint["name"]
+
+
+def _purpose(checkpoint):
+    roles = ", ".join(role.replace("_", " ") for role in checkpoint["roles"])
+    return f"{roles}: {checkpoint['good_for']}"
+
+
+def _waiting():
+    return "Starting the Backend…" if session.state == "starting" else "Show Models"
