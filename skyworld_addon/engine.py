@@ -62,7 +62,7 @@ class SkyWorldRenderEngine(bpy.types.RenderEngine):
             if frame.alpha.shape != (height, width):
                 raise UserError("The backend sent a frame of another size", hint="Update the backend")
             colour, alpha, depth = scene_linear(frame.colour, frame.alpha), frame.alpha, frame.depth
-            self.update_stats("SkyWorld", f"Backend: {frame.seconds:.2f} s")
+            self.update_stats("SkyWorld", f"Backend: {frame.seconds:.2f} s {frame.how}".rstrip())
         else:
             colour, alpha = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
             depth = alpha

@@ -26,13 +26,14 @@ class UnreachableError(UserError):
 class Frame:
     """colour [H, W, 3] premultiplied, sRGB-encoded; alpha [H, W]; depth [H, W] camera z in metres, 0 = nothing.
 
-    Row 0 is the top. seconds: the backend's own time.
+    Row 0 is the top. seconds: the backend's own time.  how: how it drew, in a few words ("in one pass").
     """
 
     colour: np.ndarray
     alpha: np.ndarray
     depth: np.ndarray
     seconds: float
+    how: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,8 @@ def _frame(headers, data):
             "The backend sent a frame of a wrong size", hint="Update the backend: its version differs from the add-on's"
         )
     values = values.reshape(height, width, 5)
-    return Frame(values[..., :3], values[..., 3], values[..., 4], float(headers.get("X-Seconds") or 0))
+    seconds, how = float(headers.get("X-Seconds") or 0), headers.get("X-How") or ""
+    return Frame(values[..., :3], values[..., 3], values[..., 4], seconds, how)
 
 
 def _json(data):

@@ -214,6 +214,7 @@ async def frame(request: Request) -> Response:
         file.unlink()
         raise
     headers = {"X-Width": str(drawn["width"]), "X-Height": str(drawn["height"]), "X-Seconds": f"{drawn['seconds']:.4f}"}
+    headers["X-How"] = drawn["how"]
     return FileResponse(
         file, media_type="application/octet-stream", headers=headers, background=BackgroundTask(file.unlink)
     )

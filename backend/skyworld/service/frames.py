@@ -35,17 +35,19 @@ class FrameRenderer:
 
         order: {"splats": [{"file", "matrix" [16]}], "camera": Camera as JSON, "background": None | [3], "output"}.
         The file holds float32 little endian [H, W, 5], row 0 = top: R, G, B premultiplied and sRGB-encoded,
-        alpha, depth (camera z in metres; 0 = nothing). Returns {"width", "height", "seconds"}.
+        alpha, depth (camera z in metres; 0 = nothing). Returns {"width", "height", "seconds",
+        "how"}; how: in one pass, or why not.
         """
         started = time.perf_counter()
         camera = Camera.from_json(order["camera"])
         frame = np.zeros((camera.height, camera.width, 5), "<f4")
+        how = ""
         placed = [self._placed(splats) for splats in order["splats"]]
         if placed:
             if len({splats.device for splats in placed}) > 1:
                 placed = [splats.to("cpu") for splats in placed]
             scene = placed[0] if len(placed) == 1 else Gaussians.concatenate(placed)
-            draw, _ = drawer(scene, self._device)
+            draw, how = drawer(scene, self._device)
             drawn = draw(camera, background=order["background"])
             frame[..., :3] = drawn.colour[0].cpu().numpy()
             frame[..., 3] = drawn.alpha[0].cpu().numpy()
@@ -53,7 +55,8 @@ class FrameRenderer:
         elif order["background"] is not None:
             frame[..., :3] = order["background"]
         frame.tofile(order["output"])
-        return {"width": camera.width, "height": camera.height, "seconds": time.perf_counter() - started}
+        seconds = time.perf_counter() - started
+        return {"width": camera.width, "height": camera.height, "seconds": seconds, "how": how}
 
     def _placed(self, splats: dict) -> Gaussians:
         matrix = np.array(splats["matrix"], np.float64)

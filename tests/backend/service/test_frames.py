@@ -48,6 +48,7 @@ def ask(backend, *arguments, **more):
     assert answer.status_code == 200, answer.text
     shape = int(answer.headers["X-Height"]), int(answer.headers["X-Width"]), 5
     assert float(answer.headers["X-Seconds"]) > 0
+    assert answer.headers["X-How"] == ("in one pass" if arguments[0] else "")
     return np.frombuffer(answer.content, "<f4").reshape(shape)
 
 
