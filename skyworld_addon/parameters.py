@@ -29,7 +29,8 @@ def _property(field):
     if kind == "bool":
         return BoolProperty(default=bool(default), **options)
     if kind == "enum":
-        items = [(str(item), str(item).replace("_", " ").title(), "") for item in field["items"]]
+        labels = field.get("labels") or [str(item).replace("_", " ").title() for item in field["items"]]
+        items = [(str(item), label, "") for item, label in zip(field["items"], labels, strict=True)]
         return EnumProperty(items=items, default=str(default), **options)
     if kind in NUMBER:
         limits = {name: field[name] for name in ("min", "max") if field[name] is not None}

@@ -1,5 +1,6 @@
 """Worlds from photographs and from posed pictures: jobs of the backend, and the backend itself."""
 
+import re
 from pathlib import Path
 
 import bpy
@@ -16,9 +17,17 @@ KIND, FIT, CHOICES = "world", "fit", "choices"
 WORLD_FILES = {KIND: ("world.json", "splats.ply"), FIT: ("world.json", "splats.ply", world.PICTURES)}
 
 
-def default_output(photo):
-    """A folder for the world of `photo`: next to the .blend, else among the user's documents."""
-    return _worlds() / Path(photo).stem
+def default_output(source):
+    """A folder for the world of a picture: next to the .blend, else among the user's documents."""
+    return _worlds() / Path(source).stem
+
+
+def default_world_output(group):
+    """The same for what a world starts from; None where nothing is given. A sentence gives its first words."""
+    if group.photo or group.panorama:
+        return default_output(bpy.path.abspath(group.photo or group.panorama))
+    words = re.findall(r"\w+", group.prompt.lower())[:5]
+    return default_output("_".join(words)) if words else None
 
 
 def default_fit_output(pictures):
@@ -39,8 +48,17 @@ def _no_job_runs(operator):
     return True
 
 
+def _wish(context):
+    """The world's parameters, its pictures checked."""
+    values = parameters.to_json(context.scene.skyworld, KIND)
+    for name in ("photo", "panorama", "distance"):
+        if name in values and not Path(values[name]).is_file():
+            raise UserError("there is no such picture", file=values[name], hint="Choose another")
+    return values
+
+
 class GenerateWorld(bpy.types.Operator):
-    """Make a world of splats from the photograph. Blender stays usable meanwhile"""
+    """Make a world of splats from the photograph, the prompt or the panorama. Blender stays usable meanwhile"""
 
     bl_idname = "skyworld.generate_world"
     bl_label = "Generate World"
@@ -48,17 +66,15 @@ class GenerateWorld(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if not context.scene.skyworld.photo:
-            cls.poll_message_set("Choose a photograph first")
+        if not default_world_output(context.scene.skyworld):
+            cls.poll_message_set("Choose a photograph, write a prompt, or give your own panorama first")
             return False
         return _no_job_runs(cls)
 
     @reports_errors
     def execute(self, context):
-        values = parameters.to_json(context.scene.skyworld, KIND)
-        if not Path(values["photo"]).is_file():
-            raise UserError("there is no such picture", file=values["photo"], hint="Choose another photograph")
-        values["output"] = values["output"] or str(default_output(values["photo"]))
+        values = _wish(context)
+        values["output"] = values["output"] or str(default_world_output(context.scene.skyworld))
         session.submit(KIND, values)
         return {"FINISHED"}
 
@@ -70,14 +86,16 @@ class OfferSeeds(bpy.types.Operator):
     bl_label = "Show Choices"
     bl_options = {"REGISTER"}
 
-    poll = GenerateWorld.poll
+    @classmethod
+    def poll(cls, context):
+        if not context.scene.skyworld.photo:
+            cls.poll_message_set("Choose a photograph first")
+            return False
+        return _no_job_runs(cls)
 
     @reports_errors
     def execute(self, context):
-        values = parameters.to_json(context.scene.skyworld, KIND)
-        if not Path(values["photo"]).is_file():
-            raise UserError("there is no such picture", file=values["photo"], hint="Choose another photograph")
-        wish = {name: value for name, value in values.items() if name in ("photo", "fov", "pitch", "seed")}
+        wish = {name: value for name, value in _wish(context).items() if name in ("photo", "fov", "pitch", "seed")}
         session.submit(CHOICES, {**wish, "output": str(Path(bpy.app.tempdir) / "choices.jpg")})
         return {"FINISHED"}
 

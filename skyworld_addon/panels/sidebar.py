@@ -7,7 +7,7 @@ import bpy
 from .. import parameters, preferences
 from ..connection import install
 from ..jobs import ENDED, session
-from ..operators.generate import CHOICES, FIT, KIND, WORLD_FILES, default_fit_output, default_output
+from ..operators.generate import CHOICES, FIT, KIND, WORLD_FILES, default_fit_output, default_world_output
 from ..scene import splats, world
 from . import preview
 from .progress import ICONS, PREVIEW_SCALE, draw_failure, draw_running, draw_start, fraction_of, last_failure
@@ -37,10 +37,12 @@ class GeneratePanel(Sidebar, bpy.types.Panel):
         group = context.scene.skyworld
         column = layout.column()
         column.prop(group, "photo", placeholder="Choose a picture")
-        where = default_output(bpy.path.abspath(group.photo)) if group.photo else "Chosen by itself"
-        column.prop(group, "output", placeholder=str(where))
+        column.prop(group, "prompt", placeholder="What is all around" if group.photo else "or say what to make")
+        column.prop(group, "output", placeholder=str(default_world_output(group) or "Chosen by itself"))
+        if group.prompt and group.profile == "builtin":
+            wrapped(column, context, "The built-in models do not read prompts; choose other Models", icon="INFO")
         column = layout.column()
-        parameters.draw(column, group, KIND, advanced=False, skip=("photo", "output"))
+        parameters.draw(column, group, KIND, advanced=False, skip=("photo", "prompt", "output"))
         header, body = layout.panel("skyworld_advanced", default_closed=True)
         header.label(text="Advanced")
         if body:

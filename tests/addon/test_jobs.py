@@ -258,3 +258,20 @@ def test_choices_are_asked_for_the_photograph_and_the_chosen_seed_is_the_worlds(
     assert (job["kind"], job["parameters"]["photo"], job["parameters"]["seed"]) == ("choices", str(photo), 5)
     bpy.ops.skyworld.use_seed(seed=7)
     assert bpy.context.scene.skyworld.seed == 7
+
+
+def test_a_world_may_start_from_a_prompt_or_a_panorama_alone(backend, pump, photo):
+    group = bpy.context.scene.skyworld
+    group.photo = ""
+    assert not bpy.ops.skyworld.generate_world.poll()
+    group.prompt = "A quiet harbour, at dawn in the fog"
+    assert bpy.ops.skyworld.generate_world.poll() and not bpy.ops.skyworld.offer_seeds.poll()
+    assert bpy.ops.skyworld.generate_world() == {"FINISHED"}
+    pump(lambda: backend.jobs)
+    sent = backend.jobs[0]["parameters"]
+    assert "photo" not in sent and sent["prompt"] == group.prompt
+    assert Path(sent["output"]).name == "a_quiet_harbour_at_dawn"
+    group.panorama = str(photo.with_name("gone.png"))
+    session.jobs.clear()
+    with pytest.raises(RuntimeError, match=r"gone\.png.*no such picture"):
+        bpy.ops.skyworld.generate_world()
