@@ -12,6 +12,7 @@ from skyworld.camera import Camera, turned
 from skyworld.splats import losses, rasterize
 from skyworld.splats.densify import GradientRule, Mcmc, Still, disturb, relocated
 from skyworld.splats.fitted import Fitted
+from skyworld.splats.formats.palette import palette
 from skyworld.splats.gaussians import rotation_matrices
 from skyworld.splats.parallel import fit_on_gpus
 from skyworld.splats.train import Schedule, View, fit
@@ -179,8 +180,9 @@ def test_the_noise_of_mcmc_has_the_shape_of_each_gaussian():
     assert torch.allclose(moved.T.cov() / strength**2, covariance @ covariance, atol=1e-2 * float(scales.max()) ** 4)
 
 
+@pytest.mark.parametrize("background", [(0.0, 0.0, 0.0), "random"])
 @pytest.mark.parametrize("strategy", [Still(), GradientRule(4.0, 1e-3, begin=10, end=60, every=15, reset_every=0)])
-def test_a_replayed_step_moves_the_gaussians_as_one_that_is_not(strategy):
+def test_a_replayed_step_moves_the_gaussians_as_one_that_is_not(strategy, background):
     truth = random_gaussians(0, 3000, 1).to("cuda")
     with torch.no_grad():
         pictures = rasterize(truth, CAMERAS).colour
@@ -189,7 +191,8 @@ def test_a_replayed_step_moves_the_gaussians_as_one_that_is_not(strategy):
     start.sh *= 0.5
     found = []
     for record in (True, False):
-        steps = fit(start, views, Schedule(60, {"sh": 0.02, "means": 1e-4}), strategy=strategy, record=record)
+        schedule = Schedule(60, {"sh": 0.02, "means": 1e-4})
+        steps = fit(start, views, schedule, strategy=strategy, record=record, background=background)
         try:
             while True:
                 next(steps)
@@ -238,3 +241,14 @@ def test_two_gpus_come_as_near_to_the_pictures_as_one(strategy):
     two, count = error(fit_on_gpus(start, views, schedule, gpus=2, strategy=strategy))
     assert one < 0.1 * before and two < 2 * one
     assert count == 2000 if isinstance(strategy, Still) else 2000 < count <= 2400
+
+
+def test_the_palette_of_harmonics_is_as_good_from_the_gpu():
+    rows = torch.randn(5000, 15, 3, generator=torch.Generator().manual_seed(0))
+    errors = []
+    for device in ("cpu", "cuda"):
+        there = rows.to(device)
+        entries, labels = palette(there, 256)
+        assert labels.max() < len(entries) <= 256
+        errors.append(float((entries[labels].reshape(there.shape) - there).square().mean()))
+    assert errors[1] == pytest.approx(errors[0], rel=0.02)
