@@ -1,8 +1,9 @@
 """Models in the preferences: a profile's checkpoints, their sizes and licences, and a button to get them."""
 
 from ..jobs import session
-from ..operators.models import catalogue, downloading, licence
-from .progress import draw_running
+from ..operators.models import DOWNLOAD, catalogue, downloading, licence
+from .progress import draw_failure, draw_running, last_failure
+from .text import wrapped
 
 STATES = {
     "complete": ("CHECKMARK", "Downloaded"),
@@ -13,7 +14,10 @@ STATES = {
 
 def draw(layout, context, settings):
     """The section; before the backend runs only how to start it."""
-    layout.prop(settings, "models_folder", placeholder="The cache of the Hugging Face hub")
+    if settings.backend == "LOCAL":
+        layout.prop(settings, "models_folder", placeholder="The cache of the Hugging Face hub")
+    if session.error:
+        wrapped(layout.box(), context, session.error, icon="ERROR", alert=True)
     if catalogue.found is None:
         layout.operator("skyworld.refresh_models", icon="FILE_REFRESH", text=_waiting())
         return
@@ -31,9 +35,11 @@ def draw(layout, context, settings):
         row.operator("skyworld.download_models", text="Download All", icon="IMPORT").model = settings.profile
     else:
         row.label(text="All of it is here", icon="CHECKMARK")
-    job = downloading()
+    job, last = downloading(), last_failure()
     if job:
         draw_running(layout, context, job)
+    elif last and last["kind"] == DOWNLOAD:
+        draw_failure(layout, context, last)
     header, body = layout.panel("skyworld_other_models", default_closed=True)
     header.label(text="Other Models")
     if body:
@@ -49,21 +55,21 @@ def draw(layout, context, settings):
 def draw_checkpoint(layout, checkpoint):
     """One line: state, name, size, licence, button."""
     icon, said = STATES[checkpoint["state"]]
-    line = layout.split(factor=0.5)
+    line = layout.split(factor=0.46)
     line.label(text=checkpoint["id"], icon=icon)
     rest = line.row()
+    rest.label(text=checkpoint["roles"][0].replace("_", " ").capitalize())
     rest.label(text=f"{checkpoint['download_gb']:.1f} GB")
     rest.label(text=licence(checkpoint))
     if checkpoint["state"] == "complete":
         rest.label(text=said)
     else:
-        text = "Go On" if checkpoint["state"] == "partial" else "Download"
+        text = "Resume" if checkpoint["state"] == "partial" else "Download"
         rest.operator("skyworld.download_models", text=text).model = checkpoint["name"]
 
 
 def _purpose(checkpoint):
-    roles = ", ".join(role.replace("_", " ") for role in checkpoint["roles"])
-    return f"{roles}: {checkpoint['good_for']}"
+    return f"For {checkpoint['good_for']}"
 
 
 def _waiting():

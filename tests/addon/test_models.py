@@ -106,7 +106,7 @@ def test_the_section_shows_the_profiles_models_and_then_the_others(hub, pump):
     listed(pump)
     said = [entry[-1] for entry in drawn() if entry[0] in ("label", "operator")]
     assert said.index("owner/painter") < said.index("owner/depth") < said.index("owner/other")
-    assert "MIT, not for commercial work, gated" in said and "Go On" in said and "Downloaded" in said
+    assert "MIT, not for commercial work, gated" in said and "Resume" in said and "Downloaded" in said
     assert "About 1.5 GB are missing, 80.0 GB are free" in said
     preferences.get().profile = "16gb"
     assert "All of it is here" in [entry[-1] for entry in drawn()]
