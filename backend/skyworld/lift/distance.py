@@ -5,8 +5,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import OpenEXR
+from PIL import Image
 
 from skyworld.errors import UserError
+from skyworld.world.files import atomic_write
 
 CHANNELS = ("V", "Y", "Z", "R", "distance", "depth.V", "Depth.V", "Depth.Z", "ViewLayer.Depth.V", "ViewLayer.Depth.Z")
 FORMATS = "Give an EXR with one float channel, a 16-bit PNG in millimetres, or a NPY, in metres along the ray"
@@ -66,3 +68,21 @@ def _read_npy(path: Path) -> np.ndarray:
     if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "fiu":
         raise UserError("a distance map in NPY needs two dimensions of numbers", file=path, hint=FORMATS)
     return values.astype(np.float32)
+
+
+def focus(distance: np.ndarray, sky: np.ndarray) -> float:
+    """Median distance of what stands straight ahead, metres: what an orbit looks at."""
+    height, width = distance.shape
+    ahead = (slice(int(0.44 * height), int(0.6 * height)), slice(int(0.45 * width), int(0.55 * width)))
+    seen = distance[ahead][~sky[ahead]]
+    return float(np.clip(np.median(seen), 1, 30)) if seen.size else 6.0
+
+
+def write_preview(distance: np.ndarray, path: Path) -> None:
+    """A JPEG: near is warm, far is cold, on a logarithmic scale."""
+    small = cv2.resize(distance, (768, 384), interpolation=cv2.INTER_NEAREST)
+    near, far = np.log(np.percentile(small, 1)), np.log(np.percentile(small, 99))
+    shade = 1 - np.clip((np.log(small) - near) / max(far - near, 1e-6), 0, 1)
+    with atomic_write(path) as temporary:
+        coloured = cv2.applyColorMap((255 * shade).astype(np.uint8), cv2.COLORMAP_TURBO)
+        Image.fromarray(coloured[:, :, ::-1]).save(temporary, "JPEG", quality=88)
