@@ -1,6 +1,7 @@
 """What this machine has and lacks."""
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import re
@@ -30,7 +31,7 @@ def examine() -> Iterator[Check]:
     yield Check("SkyWorld", __version__)
     yield Check("Python", f"{platform.python_version()} at {sys.executable}")
     yield from _packages()
-    yield _device()
+    yield from _device()
     yield _kernels()
     yield _ffmpeg()
     yield _memory()
@@ -49,17 +50,37 @@ def _packages() -> Iterator[Check]:
             yield Check(name, f"missing: pip install '{requirement}'", False)
 
 
-def _device() -> Check:
+def _device() -> Iterator[Check]:
+    """The GPU, what it lacks, and the profile of models that fits it."""
     import torch
 
     if not torch.cuda.is_available():
-        return Check("device", f"cpu, {os.cpu_count()} cores (no CUDA GPU that PyTorch can use)")
+        yield Check("device", f"cpu, {os.cpu_count()} cores (no CUDA GPU that PyTorch can use)")
+        yield Check("models", "built-in: the checkpoints of the profiles want a GPU of 8 GB and more")
+        return
     free, total = (size / 2**30 for size in torch.cuda.mem_get_info())
     name = f"cuda:0 {torch.cuda.get_device_name(0)}, {free:.1f} of {total:.1f} GiB free"
     try:
-        return Check("device", f"{name}, gsplat {importlib.metadata.version('gsplat')}")
+        yield Check("device", f"{name}, gsplat {importlib.metadata.version('gsplat')}")
     except importlib.metadata.PackageNotFoundError:
-        return Check("device", f"{name}; gsplat is missing: pip install gsplat", False)
+        yield Check("device", f"{name}; gsplat is missing: pip install 'gsplat>=1.5.3,<1.6'", False)
+    if importlib.util.find_spec("triton") is None:
+        package = "triton-windows" if sys.platform == "win32" else "triton"
+        yield Check("triton", f"Triton is missing: fits run step by step; pip install {package}", False)
+    yield _models(total)
+
+
+def _models(vram: float) -> Check:
+    """Which profile a card of so many GiB takes, and whether its checkpoints are here."""
+    from skyworld.models import profiles, store
+
+    profile = profiles.fitting(vram)
+    if profile is None:
+        return Check("models", f"built-in: a GPU of {vram:.1f} GiB is too small for the profiles of checkpoints")
+    states = [store.state(checkpoint.id).state for checkpoint in profile.checkpoints()]
+    here = f"{states.count('complete')} of {len(states)} of its checkpoints are here"
+    way = "" if states.count("complete") == len(states) else f": skyworld models download {profile.name}"
+    return Check("models", f"profile {profile.name} fits this GPU; {here}{way}")
 
 
 def _kernels() -> Check:
