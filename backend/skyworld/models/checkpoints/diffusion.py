@@ -31,6 +31,8 @@ class Diffusion:
         self.steps = settings.steps or steps
         self.guidance = guidance if settings.guidance is None else settings.guidance
         self._words: OrderedDict[tuple, dict] = OrderedDict()
+        if settings.precision != "float16" and pipe.vae.config.get("force_upcast"):
+            pipe.vae.register_to_config(force_upcast=False)  # it is float16 that overflows in SDXL's VAE
         self._holding = Holding(pipe, settings, device)
         self.footprint = footprint(pipe)
         pipe.set_progress_bar_config(disable=True)
@@ -134,8 +136,6 @@ def load_pipeline(checkpoint, name: str, dtype: torch.dtype):
             f"{checkpoint.name} lacks {len(lacking)} of its weights ({lacking[0]}, ...)",
             hint="Download the model again; if that does not help, it is not what its model_index.json says",
         )
-    if dtype != torch.float16 and pipe.vae.config.get("force_upcast"):
-        pipe.vae.register_to_config(force_upcast=False)  # it is float16 that overflows in SDXL's VAE
     if looks:
         pipe.processor = PictureReader.of(folder / "processor", pipe.tokenizer)
     return pipe

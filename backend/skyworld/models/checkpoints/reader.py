@@ -14,9 +14,10 @@ class PictureReader:
     @classmethod
     def of(cls, folder: Path, tokenizer):
         """folder: the pipeline's folder "processor"."""
-        from transformers import Qwen2VLImageProcessorPil
+        import transformers
 
-        return cls(Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True), tokenizer)
+        kind = getattr(transformers, "Qwen2VLImageProcessorPil", transformers.Qwen2VLImageProcessor)
+        return cls(kind.from_pretrained(folder, local_files_only=True), tokenizer)
 
     def __call__(self, text: list[str], images, padding=True, return_tensors="pt"):
         """input_ids, attention_mask, pixel_values, image_grid_thw; a picture takes a token for each merged patch."""
