@@ -10,8 +10,8 @@ written, as soon as it is there; `--only` and `--profiles` choose rows, so that 
 
 A row is a checkpoint in a role, held as its profile says, the allocator capped to the profile's memory (10^9 bytes a
 gigabyte: the rest of a card's is taken by the driver). Inpainters complete the views of the anchored schedule at
-1024 px; text-to-image models go over the last three tenths of a 4096 px panorama in tiles. `seconds` is all of it:
-reading the prompts, and per view or tile everything that the adapter does. Steps beyond eight are not run: two views
+1024 px; text-to-image models go over the twelve views of the refinement, for three tenths of their steps. `seconds` is
+all of it: reading the prompts, and per view everything that the adapter does. Steps beyond eight are not run: two views
 of four and eight steps tell the cost of one (`measured`), and `seconds` is scaled. `floor` is the number of
 denoiser passes times one bare pass, timed in the same process on the same inputs with all weights resident in
 bfloat16 and no cap; `vae` are the VAE's seconds, which the floor has not.
@@ -20,7 +20,6 @@ bfloat16 and no cap; `vae` are the VAE's seconds, which the floor has not.
 import argparse
 import gc
 import json
-import math
 import platform
 import statistics
 import sys
@@ -40,8 +39,7 @@ from skyworld.models.checkpoints.architectures import INPAINT, TEXT_TO_IMAGE
 from skyworld.models.checkpoints.diffusion import of_same_parts
 from skyworld.models.checkpoints.holding import narrow
 from skyworld.models.checkpoints.inpaint import DiffusionInpainter
-from skyworld.models.checkpoints.text_to_image import OVERLAP, DiffusionTextToImage
-from skyworld.models.checkpoints.tiles import in_tiles
+from skyworld.models.checkpoints.text_to_image import DiffusionTextToImage
 from skyworld.models.roles import InpaintView, Provenance
 from skyworld.models.settings import Settings
 from skyworld.panorama import schedule
@@ -89,7 +87,7 @@ class Row:
     peak_gb: float = 0.0
     limit_gb: float = 0.0
     reserved_gb: float = 0.0
-    pieces: int = 0  # views or tiles
+    pieces: int = 0  # views
     steps: int = 0
     measured: str = ""
     error: str = ""
@@ -181,7 +179,7 @@ class Bench:
         return statistics.median(times[2:])
 
     def piece(self, adapter, role: str, number: int) -> None:
-        """One view, or one tile of a refinement."""
+        """One view to complete, or one to refine."""
         if role == "inpainter":
             look = schedule.poles()[0] if number % 2 else schedule.horizon()[0]
             rng = np.random.default_rng(number)
@@ -193,23 +191,14 @@ class Bench:
                 InpaintView(picture, unknown, look.camera(self.side), look.region, prompt, number, NEGATIVE)
             )
         else:
-            side = self.tiles(adapter)[0]
-            adapter._refined(np.full((*side, 3), 0.5, np.float32), adapter.words(PROMPTS[0], NEGATIVE), 0.3, number)
-
-    def tiles(self, adapter) -> list[tuple[int, int]]:
-        """Sizes of the tiles of a panorama four times as wide as a view."""
-        sizes = []
-        picture = np.zeros((2 * self.side, 4 * self.side, 3), np.float32)
-        side = math.isqrt(adapter.architecture.most)
-        in_tiles(picture, lambda tile, _: sizes.append(tile.shape[:2]) or tile, side, OVERLAP, around=True)
-        return sizes
+            picture = np.full((self.side, self.side, 3), 0.5, np.float32)
+            adapter.refine(picture, PROMPTS[number % len(PROMPTS)], strength=0.3, seed=number, negative=NEGATIVE)
 
     def measure(self, row: Row, adapter, role: str) -> None:
         wanted = self.steps or adapter.steps
         row.steps = wanted
-        row.pieces = sum(isinstance(s, schedule.Look) for s in schedule.HEURISTICS["anchored"])
-        if role == "text_to_image":
-            row.pieces = len(self.tiles(adapter))
+        plan = schedule.HEURISTICS["anchored"] if role == "inpainter" else schedule.icosahedron()
+        row.pieces = sum(isinstance(step, schedule.Look) for step in plan)
         row.text = self.time(lambda: adapter.prepare([(prompt, NEGATIVE) for prompt in PROMPTS]))
         adapter.steps = 1
         self.piece(adapter, role, 0)  # whatever is set up at the first call
@@ -290,7 +279,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="checkpoints of profiles.toml")
     parser.add_argument("--profiles", nargs="+", choices=LIMITS)
     parser.add_argument("--steps", type=int, help="of the denoising, in place of the checkpoint's own")
-    parser.add_argument("--pieces", type=int, default=2, help="views or tiles measured")
+    parser.add_argument("--pieces", type=int, default=2, help="views measured")
     parser.add_argument("--side", type=int, default=schedule.SIDE, help="pixels of a view")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--tiny", action="store_true", help="tiny models on the CPU")
