@@ -51,11 +51,24 @@ class Commission:
         told = self.world.document.get("description") if self.describes else None
         return Description(**told) if told else None
 
+    def needed(self) -> list[str]:
+        """The roles of which a stage may ask the model."""
+        parameters, completes = self.parameters, not self.parameters.panorama or self.parameters.repair
+        asked = {
+            "captioner": self.describes,
+            "inpainter": completes or parameters.quality == "full",
+            "text_to_image": (completes and self.refines) or not (parameters.photo or parameters.panorama),
+            "segmenter": True,
+            "depth": not parameters.distance or parameters.quality == "full",
+            "detail": not parameters.distance,
+        }
+        return [role for role, is_asked in asked.items() if is_asked]
+
     def models(self) -> list[Provenance]:
         """All that play a role in this world; the built-in measures distance where no depth model does."""
         from skyworld.models.builtin.distance import BuiltinDistance
 
         roles = ["inpainter", "depth", "detail", "text_to_image", "captioner", "segmenter"]
-        found = {role: self.roster.provenance(role) for role in roles}
+        found = {role: self.roster.played(role) for role in roles}
         found["depth"] = found["depth"] or BuiltinDistance.provenance
         return [model for model in found.values() if model]

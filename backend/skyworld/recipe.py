@@ -34,6 +34,7 @@ def generate(parameters: WorldParameters, roster=None) -> Iterator[Progress]:
         )
     world = World.create(parameters.output)
     wish = Commission(world, parameters, roster)
+    roster.require(wish.needed())
     world.record("models", [dataclasses.asdict(model) for model in wish.models()])
     world.record("seed", parameters.seed)
     world.record("cube", parameters.cube)
@@ -46,6 +47,7 @@ def generate(parameters: WorldParameters, roster=None) -> Iterator[Progress]:
     plan.append(("distance", 15 if roster.provenance("depth") else 4, distance_stage(wish)))
     plan.append(("splats", 80, lift_stage(wish)))
     yield from stages(*plan)
+    world.record("models", [dataclasses.asdict(model) for model in wish.models()])  # as the memory let them be held
 
 
 def _roster(parameters: WorldParameters):

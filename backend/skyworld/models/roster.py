@@ -1,14 +1,15 @@
 """Who plays which role: the profile's checkpoints, or the user's own in their place."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from skyworld.errors import UserError
 from skyworld.models import checkpoints, profiles, store
 from skyworld.models.profiles import BUILTIN
-from skyworld.models.residency import RESIDENCY, Order, Residency
+from skyworld.models.residency import RESIDENCY, Kept, Order, Residency
 from skyworld.models.roles import Provenance
 from skyworld.models.settings import Settings
 
@@ -43,6 +44,7 @@ class Roster:
         self._profile = None if profile == BUILTIN else profiles.profile(profile)
         self._overrides = {role: wish for role, wish in (overrides or {}).items() if wish}
         self._device, self._residency = torch.device(device), residency
+        self._kept: dict[str, Kept] = {}
 
     def provenance(self, role: str) -> Provenance | None:
         """Of what plays the role, weights untouched; None where nobody does or recipe.py's own built-in."""
@@ -55,8 +57,26 @@ class Roster:
         """What plays the role, loaded; None as for `provenance`."""
         choice = self.choice(role)
         if choice is not None:
-            return self._residency.hold(self._order(role, choice))
+            self._kept[role] = self._residency.hold(self._order(role, choice))
+            return self._kept[role]
         return _builtin_inpainter() if role == "inpainter" else None
+
+    def played(self, role: str) -> Provenance | None:
+        """As `provenance`, with what the memory made of it: a checkpoint may have been held thriftier than planned."""
+        return self._kept[role].provenance if role in self._kept else self.provenance(role)
+
+    def require(self, roles: Iterable[str]) -> None:
+        """UserError where a checkpoint of these roles is not here, or not whole: before any work is done."""
+        choices = [choice for choice in map(self.choice, roles) if choice is not None]
+        sources = dict.fromkeys(each for c in choices for each in (c.source, c.companion) if each)
+        lacking = [each for each in sources if not Path(each).is_file() and store.state(each).state != "complete"]
+        if len(lacking) > 1 and self._profile and all(profiles.find(each) for each in lacking):
+            raise UserError(
+                f"{len(lacking)} models of the profile {self._profile.name} are not downloaded: {', '.join(lacking)}",
+                hint=f"Run `skyworld models download {self._profile.name}`, or press Download All in the preferences",
+            )
+        for each in lacking:
+            store.complete(each)
 
     def choice(self, role: str) -> Choice | None:
         """None for the built-ins."""

@@ -130,6 +130,17 @@ def test_a_half_downloaded_checkpoint_says_so(cache):
         Roster("8gb").get("depth")
 
 
+def test_all_that_is_missing_is_told_at_once_before_any_work(cache, tmp_path):
+    with pytest.raises(UserError, match=r"3 models of the profile 8gb are not downloaded: Intel/zoe.*download 8gb"):
+        Roster("8gb").require(["depth", "segmenter"])
+    snapshot(cache, "Intel/zoedepth-nyu-kitti", tiny.zoedepth)
+    Roster("8gb").require(["depth"])
+    with pytest.raises(UserError, match="grounding-dino-tiny is not downloaded"):
+        Roster("8gb", {"segmenter": "IDEA-Research/grounding-dino-tiny"}).require(["depth", "segmenter"])
+    Roster("8gb", {"depth": str(tiny.depth_anything(tmp_path / "mine"))}).require(["depth"])
+    Roster("builtin").require(profiles.ROLES)
+
+
 def test_what_is_neither_a_folder_nor_a_hub_id_is_refused():
     with pytest.raises(UserError, match="there is no model 'nonsense'"):
         Roster(overrides={"depth": "nonsense"}).get("depth")

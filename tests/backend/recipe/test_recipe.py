@@ -48,6 +48,11 @@ class Cast:
     def provenance(self, role):
         return self.models[role].provenance if role in self.models else None
 
+    played = provenance
+
+    def require(self, roles):
+        """Nothing has to be downloaded."""
+
     def get(self, role):
         self.loaded.append(role)
         return self.models.get(role)
