@@ -1,11 +1,25 @@
 """SkyWorld: worlds of Gaussian splats from one photograph, inside Blender."""
 
 from . import engine, jobs, parameters, preferences
-from .operators import camera_path, exchange, generate, models, shot
+from .operators import camera_path, camera_views, exchange, generate, models, shot
 from .panels import menu, sidebar
 from .viewport import points
 
-MODULES = (preferences, parameters, jobs, generate, models, exchange, camera_path, shot, sidebar, menu, engine, points)
+MODULES = (
+    preferences,
+    parameters,
+    jobs,
+    generate,
+    models,
+    exchange,
+    camera_path,
+    camera_views,
+    shot,
+    sidebar,
+    menu,
+    engine,
+    points,
+)
 
 
 def register():

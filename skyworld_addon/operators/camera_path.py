@@ -3,11 +3,14 @@
 import math
 
 import bpy
+import numpy as np
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty
+from mathutils import Matrix, Vector
 
 from ..errors import UserError, reports_errors
-from ..scene import cameras, world
+from ..scene import cameras, curves, views, world
 from ..scene.curves import FOV
+from ..scene.surroundings import Surroundings
 
 
 class PathOperator:
@@ -46,6 +49,23 @@ class PathOperator:
                 self.report({"WARNING"}, f"{error} The path stands at the 3D cursor.")
         x, y, z = context.scene.cursor.location
         return (x, y, z), 1.0, (x, y + 6.0, z)
+
+
+def view_shown(context):
+    """(pose, horizontal angle in radians) of the 3D view at work, else of the scene's camera, or None, None."""
+    region, camera = context.region_data, context.scene.camera
+    if region is not None and region.view_perspective != "CAMERA":
+        return region.view_matrix.inverted(), views.angle_shown(region, context.scene.render)
+    if camera is None:
+        return None, None
+    evaluated = camera.evaluated_get(context.evaluated_depsgraph_get())
+    return Matrix(cameras.rigid(evaluated.matrix_world)), evaluated.data.angle_x
+
+
+def surroundings_of(context):
+    """What is solid in the world at hand, or in the scene; None where there are no splats."""
+    collection = world.of(context) or context.scene.collection
+    return Surroundings.of_objects(collection.all_objects, context.evaluated_depsgraph_get())
 
 
 class AddFlythrough(PathOperator, bpy.types.Operator):
@@ -139,12 +159,94 @@ class AddOrbit(PathOperator, bpy.types.Operator):
         return self.finish(context, camera)
 
 
-class BakeCamera(bpy.types.Operator):
-    """Write the path of the scene's camera as keyframes on a copy of it, frame by frame; the editable one stays"""
+class AddMove(PathOperator, bpy.types.Operator):
+    """Add a camera that moves in a straight line from what the 3D view shows, or from the scene's camera"""
 
-    bl_idname = "skyworld.bake_camera"
-    bl_label = "Bake Camera"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_idname = "skyworld.add_move"
+    bl_label = "Add Dolly or Crane"
+
+    move: EnumProperty(
+        name="Move",
+        description="Which way the camera goes",
+        items=[
+            ("DOLLY", "Dolly", "Along its own direction; back with a distance below zero"),
+            ("TRUCK", "Truck", "To its right; left with a distance below zero"),
+            ("CRANE", "Crane", "Up, looking at the same thing; down with a distance below zero"),
+        ],
+    )
+    distance: FloatProperty(
+        name="Distance", description="How far the camera goes", subtype="DISTANCE", default=1.0, min=-10_000, max=10_000
+    )
+    ease: BoolProperty(name="Soft Start and Stop", description="Off: even speed all the way", default=True)
+
+    @reports_errors
+    def execute(self, context):
+        pose, angle = view_shown(context)
+        if pose is None:
+            eye, _, ahead = self.eye(context)
+            turn = (Vector(ahead) - Vector(eye)).to_track_quat("-Z", "Y")
+            pose, angle = Matrix.LocRotScale(eye, turn, None), self.fov
+        start, turn, _ = pose.decompose()
+        ahead, right = turn @ Vector((0, 0, -1)), turn @ Vector((1, 0, 0))
+        way = {"DOLLY": ahead, "TRUCK": right, "CRANE": Vector((0, 0, 1))}[self.move]
+        collection = self.collection(context)
+        name = self.move.title()
+        path = curves.add_path(f"{name} Path", [start, start + self.distance * way], collection)
+        target = None
+        if self.move == "CRANE":
+            target = curves.add_target("Crane Target", start + ahead * max(3.0, 2 * abs(self.distance)), collection)
+        span = (context.scene.frame_start, context.scene.frame_start + self.frames - 1)
+        camera = curves.add_camera(
+            f"{name} Camera", path, span, collection, target=target, turn=turn, ease=self.ease, fov=angle
+        )
+        context.scene.frame_end = span[1]
+        return self.finish(context, camera)
+
+
+class AddWalk(PathOperator, bpy.types.Operator):
+    """Add a camera that walks along the active curve at eye height above the ground of the world"""
+
+    bl_idname = "skyworld.add_walk"
+    bl_label = "Add Walk along Curve"
+
+    height: FloatProperty(
+        name="Eye Height", description="Above the ground", subtype="DISTANCE", min=0.05, max=500, default=1.6
+    )
+    banking: FloatProperty(name="Banking", description="How far the camera leans into bends", min=0, max=5, default=0.0)
+
+    @classmethod
+    def poll(cls, context):
+        if context.object is None or context.object.type != "CURVE":
+            cls.poll_message_set("Draw a curve where to walk, and make it the active object")
+            return False
+        return True
+
+    @reports_errors
+    def execute(self, context):
+        drawn = context.object
+        if not drawn.data.splines:
+            raise UserError("The curve has no points", hint="Draw it first")
+        places = curves.evenly(drawn, 1.0)
+        around = surroundings_of(context)
+        if around is None:
+            self.report({"WARNING"}, "There are no splats: the walk is at the drawn curve's own height")
+        ground = places[:, 2] if around is None else around.ground(places)
+        # A walker does not hop onto every stone.
+        padded = np.pad(ground, 2, mode="edge")
+        places[:, 2] = np.convolve(padded, np.full(5, 0.2), mode="valid") + self.height
+        collection = self.collection(context)
+        path = curves.add_path("Walk Path", places, collection)
+        path.data.splines[0].use_cyclic_u = drawn.data.splines[0].use_cyclic_u
+        if self.banking:
+            curves.bank(path, self.banking)
+        span = (context.scene.frame_start, context.scene.frame_start + self.frames - 1)
+        camera = curves.add_camera("Walk Camera", path, span, collection, ease=True, fov=self.fov)
+        context.scene.frame_end = span[1]
+        return self.finish(context, camera)
+
+
+class CameraOperator:
+    """Does something with the scene's camera."""
 
     @classmethod
     def poll(cls, context):
@@ -152,6 +254,14 @@ class BakeCamera(bpy.types.Operator):
             cls.poll_message_set("The scene has no camera")
             return False
         return True
+
+
+class BakeCamera(CameraOperator, bpy.types.Operator):
+    """Write the path of the scene's camera as keyframes on a copy of it, frame by frame; the editable one stays"""
+
+    bl_idname = "skyworld.bake_camera"
+    bl_label = "Bake Camera"
+    bl_options = {"REGISTER", "UNDO"}
 
     @reports_errors
     def execute(self, context):
@@ -165,7 +275,7 @@ class BakeCamera(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (AddFlythrough, AddOrbit, BakeCamera)
+CLASSES = (AddFlythrough, AddOrbit, AddMove, AddWalk, BakeCamera)
 
 
 def register():

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty, CollectionProperty, StringProperty
+from bpy.props import BoolProperty, CollectionProperty, EnumProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from ..errors import UserError, reports_errors
-from ..scene import cameras, ply, splats
+from ..scene import camera_files, cameras, ply, splats
 
 
 class ImportSplats(bpy.types.Operator, ImportHelper):
@@ -79,32 +79,42 @@ def _chosen(context):
 
 
 class ImportCameras(bpy.types.Operator, ImportHelper):
-    """Import a camera path (nerfstudio, Skyfall-GS, SkyWorld) as an animated camera with exact intrinsics"""
+    """Import a camera path (nerfstudio, Skyfall-GS, COLMAP) as an animated camera with exact intrinsics"""
 
     bl_idname = "skyworld.import_cameras"
     bl_label = "Import Cameras"
     bl_options = {"REGISTER", "UNDO"}
 
     filename_ext = ".json"
-    filter_glob: StringProperty(default="*.json", options={"HIDDEN"})
+    filter_glob: StringProperty(default="*.json;images.txt", options={"HIDDEN"})
 
     @reports_errors
     def execute(self, context):
         path = Path(self.filepath)
-        camera_path = cameras.read(path)
-        cameras.add(context.scene, path.stem, camera_path, context.collection)
+        camera_path = camera_files.read(path)
+        name = path.parent.name if path.suffix == ".txt" else path.stem
+        cameras.add(context.scene, name or "Cameras", camera_path, context.collection)
         self.report({"INFO"}, f"{len(camera_path)} frames imported")
         return {"FINISHED"}
 
 
 class ExportCameras(bpy.types.Operator, ExportHelper):
-    """Export the scene's camera, frame by frame, as a camera path of nerfstudio with exact intrinsics"""
+    """Export the scene's camera, frame by frame, with exact intrinsics, for other programs"""
 
     bl_idname = "skyworld.export_cameras"
     bl_label = "Export Cameras"
 
     filename_ext = ".json"
-    filter_glob: StringProperty(default="*.json", options={"HIDDEN"})
+    filter_glob: StringProperty(default="*.json;*.txt", options={"HIDDEN"})
+    kind: EnumProperty(
+        name="Format",
+        description="Which program the cameras are for",
+        items=[
+            ("NERFSTUDIO", "nerfstudio", "camera_path.json, which SkyWorld reads too"),
+            ("SKYFALL", "Skyfall-GS", "The same with what the camera looks at: its target, or the 3D cursor"),
+            ("COLMAP", "COLMAP", "images.txt and cameras.txt in the folder, for SuperSplat and many others"),
+        ],
+    )
 
     @classmethod
     def poll(cls, context):
@@ -113,14 +123,31 @@ class ExportCameras(bpy.types.Operator, ExportHelper):
             return False
         return True
 
+    def check(self, _context):
+        wanted = Path(self.filepath).with_suffix(".json")
+        if self.kind == "COLMAP":
+            wanted = Path(self.filepath).with_name("images.txt")
+        changed, self.filepath = self.filepath != str(wanted), str(wanted)
+        return changed
+
     @reports_errors
     def execute(self, context):
         scene = context.scene
         frames = range(scene.frame_start, scene.frame_end + 1, scene.frame_step)
         camera_path = cameras.sample(scene, scene.camera, frames)
-        cameras.write(self.filepath, camera_path)
-        self.report({"INFO"}, f"{len(camera_path)} frames written to {self.filepath}")
+        path = Path(self.filepath)
+        if self.kind == "COLMAP":
+            path = path.with_name("images.txt")
+        target = _target(scene) if self.kind == "SKYFALL" else None
+        camera_files.write(path, camera_path, target)
+        self.report({"INFO"}, f"{len(camera_path)} frames written to {path}")
         return {"FINISHED"}
+
+
+def _target(scene):
+    """[3] what the scene's camera looks at: its target, or the 3D cursor."""
+    looks = [c.target for c in scene.camera.constraints if c.type == "TRACK_TO" and c.target]
+    return tuple(looks[0].matrix_world.translation if looks else scene.cursor.location)
 
 
 CLASSES = (
@@ -133,12 +160,12 @@ CLASSES = (
 
 def import_menu(self, _context):
     self.layout.operator("skyworld.import_splats", text="Gaussian Splats (.ply)")
-    self.layout.operator("skyworld.import_cameras", text="Camera Path (.json)")
+    self.layout.operator("skyworld.import_cameras", text="Camera Path (.json, COLMAP)")
 
 
 def export_menu(self, _context):
     self.layout.operator("skyworld.export_splats", text="Gaussian Splats (.ply)")
-    self.layout.operator("skyworld.export_cameras", text="Camera Path (.json)")
+    self.layout.operator("skyworld.export_cameras", text="Camera Path (.json, COLMAP)")
 
 
 def register():

@@ -16,6 +16,10 @@ class AddMenu(bpy.types.Menu):
         layout.separator()
         layout.operator("skyworld.add_flythrough", text="Fly-through", icon="CURVE_PATH")
         layout.operator("skyworld.add_orbit", text="Orbit", icon="MESH_CIRCLE")
+        layout.operator("skyworld.add_move", text="Dolly or Crane", icon="EMPTY_SINGLE_ARROW")
+        layout.operator("skyworld.add_walk", text="Walk along Curve", icon="MOD_CURVE")
+        layout.operator("skyworld.add_view", icon="ADD")
+        layout.operator("skyworld.fly_through_views", icon="ANIM")
 
 
 def add_menu(self, _context):

@@ -8,7 +8,7 @@ import bpy
 import numpy as np
 
 from ..errors import UserError
-from . import cameras, curves, splats
+from . import camera_files, cameras, curves, splats
 from .curves import FOV
 
 FORMAT = 1
@@ -32,7 +32,7 @@ class World:
     cube: float
     ahead: tuple
     models: str
-    pictures: cameras.CameraPath | None
+    pictures: camera_files.CameraPath | None
     held_out: str
 
 
@@ -80,7 +80,7 @@ def _viewpoint(document, panorama):
 
 def _pictures(file):
     # COLMAP's focal lengths differ by a thousandth: to look through these cameras that is good enough
-    return cameras.read(file, square=False) if file.is_file() else None
+    return camera_files.read(file, square=False) if file.is_file() else None
 
 
 def _viewpoint_of_pictures(pictures):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mathutils import Euler, Matrix
 
-from skyworld_addon.scene import cameras
+from skyworld_addon.scene import camera_files, cameras
 
 
 def look(yaw, position=(0, 0, 1.6)):
@@ -18,18 +18,18 @@ def a_path(N=40, width=640, height=360, shift=(0, 0)):
     f = np.linspace(300, 500, N)
     K = np.array([[[v, 0, width / 2 + shift[0]], [0, v, height / 2 + shift[1]], [0, 0, 1]] for v in f])
     poses = np.array([look(4 * math.pi * k / N, (k / N, 0, 1.6)) for k in range(N)])
-    return cameras.CameraPath(poses, K, width, height, 24.0)
+    return camera_files.CameraPath(poses, K, width, height, 24.0)
 
 
 def export(tmp_path):
     bpy.ops.skyworld.export_cameras(filepath=str(tmp_path / "out.json"))
-    return cameras.read(tmp_path / "out.json")
+    return camera_files.read(tmp_path / "out.json")
 
 
 @pytest.mark.parametrize(("width", "height"), [(640, 360), (360, 640), (501, 501)])
 def test_a_path_comes_through_blender_as_it_was(tmp_path, width, height):
     made = a_path(width=width, height=height, shift=(31.5, -17.25))
-    cameras.write(tmp_path / "in.json", made)
+    camera_files.write(tmp_path / "in.json", made)
     bpy.ops.skyworld.import_cameras(filepath=str(tmp_path / "in.json"))
     back = export(tmp_path)
     assert (back.width, back.height, back.fps) == (width, height, 24.0)
@@ -59,7 +59,7 @@ def test_exported_intrinsics_project_as_blender_does(tmp_path, fit):
 
 
 def test_rotation_keys_never_turn_the_long_way_round(tmp_path):
-    cameras.write(tmp_path / "in.json", a_path(200))
+    camera_files.write(tmp_path / "in.json", a_path(200))
     bpy.ops.skyworld.import_cameras(filepath=str(tmp_path / "in.json"))
     camera = bpy.context.scene.camera
     curves = [
@@ -194,3 +194,57 @@ def test_a_baked_camera_flies_the_same_path_without_constraints():
     bpy.ops.skyworld.bake_camera()
     assert not scene.camera.constraints
     np.testing.assert_allclose(cameras.sample(scene, scene.camera, range(1, 25)).camera_to_world, before, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_cameras_come_back_from_colmap_within_a_hundredth_of_a_pixel(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    N = 30
+    f, (width, height) = rng.uniform(200, 3000), rng.integers(16, 4000, 2)
+    K = np.tile([[f, 0, width * rng.uniform(0.3, 0.7)], [0, f, height * rng.uniform(0.3, 0.7)], [0, 0, 1]], (N, 1, 1))
+    turns = [Matrix.LocRotScale(rng.normal(size=3) * 5, Euler(rng.uniform(-3, 3, 3)), None) for _ in range(N)]
+    made = camera_files.CameraPath(np.array(turns), K, int(width), int(height), 24.0)
+    camera_files.write(tmp_path / "images.txt", made)
+    assert (tmp_path / "cameras.txt").exists() and (tmp_path / "points3D.txt").exists()
+    bpy.ops.skyworld.import_cameras(filepath=str(tmp_path / "images.txt"))
+    assert bpy.ops.skyworld.export_cameras(filepath=str(tmp_path / "x.json"), kind="COLMAP") == {"FINISHED"}
+    back = camera_files.read(tmp_path / "images.txt")
+    local = np.array([[x, y, -1.0, 1] for x in (-0.3, 0, 0.3) for y in (-0.3, 0.2)]) * (5, 5, 5, 1)
+    for a, b in zip(range(N), range(N), strict=True):
+        world = local @ made.camera_to_world[a].T
+
+        def pixels(path, index, world=world):
+            seen = world @ np.linalg.inv(path.camera_to_world[index]).T * (1, -1, -1, 1)
+            return (seen[:, :3] @ path.K[index].T)[:, :2] / seen[:, 2:3]
+
+        assert np.abs(pixels(made, a) - pixels(back, b)).max() < 0.01
+
+
+def test_a_colmap_model_with_points_and_a_lens_is_read_or_refused(tmp_path):
+    (tmp_path / "cameras.txt").write_text("# c\n1 SIMPLE_PINHOLE 640 480 500 320 240\n")
+    pose = "1 0 0 0 0 0 0"
+    (tmp_path / "images.txt").write_text(f"# i\n2 {pose} 1 b c.png\n1 2 -1\n1 {pose} 1 a.png\n5 6 -1 7 8 -1\n")
+    path = camera_files.read(tmp_path / "images.txt")
+    assert len(path) == 2 and path.K[0, 0, 0] == 500 and (path.width, path.height) == (640, 480)
+    (tmp_path / "cameras.txt").write_text("1 OPENCV 640 480 500 500 320 240 0.1 0 0 0\n")
+    with pytest.raises(camera_files.UserError, match="undistort"):
+        camera_files.read(tmp_path / "images.txt")
+    (tmp_path / "cameras.txt").unlink()
+    with pytest.raises(camera_files.UserError, match=r"cameras\.txt.*cannot be read"):
+        camera_files.read(tmp_path / "images.txt")
+
+
+def test_skyfalls_renderer_gets_the_target_and_how_far_and_high_the_cameras_are(tmp_path):
+    bpy.ops.skyworld.add_orbit(around="CURSOR", radius=10.0, frames=8)
+    bpy.ops.skyworld.export_cameras(filepath=str(tmp_path / "a.json"), kind="SKYFALL")
+    document = json.loads((tmp_path / "a.json").read_text())
+    assert document["_target"] == [0, 0, 0] and document["_radius"] == pytest.approx(10, abs=0.05)
+    assert document["_elevation"] == pytest.approx(0, abs=0.5)
+
+
+def test_a_real_path_of_skyfall_comes_through_blender(shared_data, tmp_path):
+    file = next((shared_data / "camera_paths").glob("skyfall*.json"))
+    bpy.ops.skyworld.import_cameras(filepath=str(file))
+    frames, back = json.loads(file.read_text())["camera_path"], export(tmp_path)
+    poses = np.array([frame["camera_to_world"] for frame in frames]).reshape(-1, 4, 4)
+    np.testing.assert_allclose(back.camera_to_world, poses, atol=2e-4)

@@ -12,7 +12,7 @@ from skyworld_addon import preferences
 from skyworld_addon.jobs import session
 from skyworld_addon.operators import generate
 from skyworld_addon.panels import preview
-from skyworld_addon.scene import cameras, ply, world
+from skyworld_addon.scene import camera_files, cameras, ply, world
 
 RING, CENTRE = 2.0, (5.0, -3.0, 1.0)
 
@@ -39,7 +39,7 @@ def fitted_world(tmp_path, splats):
         x, y, z = np.array([math.cos(angle), math.sin(angle), 0]), np.array([0.0, 0, 1]), (place - CENTRE) / RING
         poses.append(np.block([[np.stack([x, y, z], 1), place[:, None]], [np.zeros((1, 3)), 1]]))
     K = np.tile([[150.0, 0, 78], [0, 150, 61], [0, 0, 1]], (24, 1, 1))
-    cameras.write(root / world.PICTURES, cameras.CameraPath(np.array(poses), K, 160, 120, 24))
+    camera_files.write(root / world.PICTURES, camera_files.CameraPath(np.array(poses), K, 160, 120, 24))
     document = {"format": 1, "name": "garden", "models": [], "stages": {}, "artifacts": {}}
     document |= {
         "pictures": {"folder": "/garden", "count": 24},
@@ -91,7 +91,7 @@ def test_a_folder_that_is_not_there_is_told_before_anything_starts(pictures):
 def test_a_fitted_world_comes_into_the_scene_with_the_cameras_of_its_pictures(backend, pump, pictures, fitted_world):
     brought_in(backend, pump, fitted_world)
     pump(lambda: bpy.context.scene.camera)
-    scene, path = bpy.context.scene, cameras.read(fitted_world / world.PICTURES)
+    scene, path = bpy.context.scene, camera_files.read(fitted_world / world.PICTURES)
     assert {obj.type for obj in bpy.data.collections["garden"].objects} == {"POINTCLOUD", "CAMERA"}
     assert (scene.render.engine, scene.frame_end) == ("SKYWORLD", 24)
     back = cameras.sample(scene, scene.camera, range(1, 25))

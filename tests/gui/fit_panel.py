@@ -17,7 +17,7 @@ import fake_backend  # noqa: E402
 import panel  # noqa: E402
 from bl_ext.user_default.skyworld import jobs, preferences  # noqa: E402
 from bl_ext.user_default.skyworld.panels import sidebar  # noqa: E402
-from bl_ext.user_default.skyworld.scene import cameras, world  # noqa: E402
+from bl_ext.user_default.skyworld.scene import camera_files, world  # noqa: E402
 
 
 def fitted_world():
@@ -32,7 +32,7 @@ def fitted_world():
     poses[:, 1, 3] = np.linspace(-3, 3, 24)
     K = np.tile(np.array([[600, 0, 480], [0, 600, 360], [0, 0, 1]], float), (24, 1, 1))
     (root / "cameras").mkdir()
-    cameras.write(root / world.PICTURES, cameras.CameraPath(poses, K, 960, 720, 24))
+    camera_files.write(root / world.PICTURES, camera_files.CameraPath(poses, K, 960, 720, 24))
     return root
 
 
