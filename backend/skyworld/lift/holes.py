@@ -10,6 +10,7 @@ from skyworld.camera import Camera, pixels
 from skyworld.camera.paths import cube_positions
 from skyworld.lift.init import gaussians_of_view
 from skyworld.lift.points import FACES, DepthView, Layer, face_camera, face_views
+from skyworld.lift.rim import far_side, nearest
 from skyworld.progress import Progress
 from skyworld.splats import Gaussians, rasterize
 
@@ -45,25 +46,14 @@ def close_holes(gaussians: Gaussians, layer: Layer, centre: np.ndarray, cube: fl
 
 def _closed(camera: Camera, colour: np.ndarray, depth: np.ndarray, hole: np.ndarray) -> DepthView:
     """The view with its holes filled from the far side of their rims; its mask is the holes, a pixel wider."""
-    inverse = np.where(hole, np.inf, 1 / np.maximum(depth, 1e-3)).astype(np.float32)
-    farthest = cv2.erode(inverse, np.ones((7, 7), np.uint8))
-    rim = ~hole & (inverse / 1.15 <= farthest)
-    rows, columns = _nearest(rim)
+    inverse = np.where(hole, 0, 1 / np.maximum(depth, 1e-3)).astype(np.float32)
+    rim = far_side(inverse, hole)
+    rows, columns = nearest(rim)
     filled = np.where(hole, inverse[rows, columns], inverse)
     soft = cv2.GaussianBlur(colour[rows, columns], (0, 0), 1.5)
     picture = np.clip(np.where(hole[..., None], soft, colour), 0, 1).astype(np.float32)
     wider = cv2.dilate(hole.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    return DepthView(camera, picture, 1 / filled, wider & (hole | rim), np.zeros_like(hole))
-
-
-def _nearest(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column [h, w] of the known pixel that is nearest to each pixel."""
-    _, labels = cv2.distanceTransformWithLabels(
-        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    places = np.zeros((labels.max() + 1, 2), np.int64)
-    places[labels[known]] = np.argwhere(known)
-    return places[labels, 0], places[labels, 1]
+    return DepthView(camera, picture, 1 / np.maximum(filled, 1e-6), wider & (hole | rim), np.zeros_like(hole))
 
 
 def shell(layer: Layer, centre: np.ndarray, reach: float) -> Gaussians:

@@ -4,6 +4,9 @@
 2. what stands behind things, as far as the cube of `cube` metres around the centre uncovers it;
 3. views from the cube's faces and corners: what is still open there is closed;
 4. a short optimisation of what the centre sees against photograph and panorama.
+
+Quality `full` is the Recipe's (arXiv 2503.16611): an inpainter completes the views of 3. before, and 4. is a fit of
+everything to them and to the panorama.
 """
 
 from collections.abc import Iterator
@@ -15,11 +18,14 @@ import numpy as np
 import torch
 
 from skyworld.camera import Camera, resample_view, turned
+from skyworld.lift.around import candidates, complete_around
 from skyworld.lift.disocclusion import hidden_layer
 from skyworld.lift.holes import close_holes, shell
 from skyworld.lift.init import gaussians_of_view
 from skyworld.lift.points import FACES, MARGIN, DepthView, Layer, depth_view, face_camera, fringe
-from skyworld.models.roles import Photograph
+from skyworld.lift.reconstruction import reconstructed
+from skyworld.models.builtin.completion import BuiltinCompletion
+from skyworld.models.roles import DepthEstimator, Description, Inpainter, Photograph
 from skyworld.progress import Progress
 from skyworld.splats import Gaussians
 from skyworld.splats.device import pick_device
@@ -32,7 +38,8 @@ class Quality:
 
     panorama, hidden: width in pixels at which the panorama and what lies behind things are lifted (at most
     the panorama's own).  photograph: width at which the photograph is.  picture: width of the photograph's
-    picture in the optimisation.  steps: of it, on the CPU and on CUDA.
+    picture in the optimisation.  steps: of it, on the CPU and on CUDA.  completed: width of the views from around
+    that are completed and fitted to; 0 for none.
     """
 
     panorama: int
@@ -40,12 +47,14 @@ class Quality:
     photograph: int
     picture: int
     steps: tuple[int, int]
+    completed: int = 0
 
 
 QUALITIES = {
     "draft": Quality(1024, 512, 512, 384, (24, 200)),
     "standard": Quality(2048, 1024, 768, 512, (48, 600)),
     "high": Quality(4096, 2048, 1536, 1024, (150, 2000)),
+    "full": Quality(4096, 2048, 1536, 1024, (5000, 5000), completed=1024),
 }
 # How often what stands behind things is taken away in turn.
 LAYERS = 2
@@ -54,6 +63,10 @@ LAYERS = 2
 SET_BACK, SKY_SET_BACK = 1.02, 1.06
 # Learning rates of the optimisation.
 RATES = {"sh": (0.1, 0.01), "logit_opacities": (0.1, 0.01), "log_scales": (0.02, 0.002)}
+# Yaw and pitch in degrees of the panorama's views, 75 degrees wide: for the short optimisation, and for the fit.
+RING = [(yaw, 0) for yaw in range(0, 360, 60)] + [(0, 80), (0, -80)]
+RECIPE_RING = [(yaw, 0) for yaw in range(0, 360, 45)]
+RECIPE_RING += [(yaw, pitch) for pitch in (50, -50) for yaw in range(0, 360, 90)] + [(0, 85), (0, -85)]
 # Blocks of pixels that one Gaussian may stand for in even regions.
 LARGEST = 8
 
@@ -69,11 +82,17 @@ def lift(
     cube: float,
     device: str,
     seed: int,
-    scratch: Path,
+    scratch: Path | None,
+    inpainter: Inpainter | None = None,
+    estimator: DepthEstimator | None = None,
+    prompts: Description | None = None,
 ) -> Iterator[Progress]:
     """Yields progress; the return value is the Gaussians, in the world frame, on the CPU.
 
     panorama: [H, W, 3], 0 to 1.  distance: [H, W] metres along the ray.  sky: [H, W] bool.  cube: edge in metres.
+    scratch:  folder in which a job that was stopped finds what it had done, or None.
+    inpainter, estimator, prompts: of the views that quality `full` completes; without an inpainter, or with one that
+    knows whole panoramas only, the built-in completion; without an estimator, depth is that of what lies around.
     """
     level = QUALITIES[quality]
     where = pick_device(device)
@@ -83,14 +102,59 @@ def lift(
     reach = np.sqrt(3) / 2 * cube
     visible, fixed = yield from _share(0.0, 0.2, _visible(_within(whole, level.panorama), photograph, position, level))
     hidden = yield from _share(0.2, 0.3, _hidden(_within(whole, level.hidden), position, reach, eye_height))
-    targets = _targets(whole, photograph, position, level)
-    everything = Gaussians.concatenate([visible, *fixed, *hidden]).to(where)
-    found = yield from _share(0.3, 0.45, close_holes(everything, whole, position, cube))
-    behind = Gaussians.concatenate([*fixed, *hidden, *found, shell(whole, position, reach)]).to(where)
-    visible = yield from _share(0.45, 1.0, _optimised(visible.to(where), behind, targets, level, seed))
-    gaussians = Gaussians.concatenate([visible, behind]).to("cpu")
+    if level.completed:
+        parts = (visible, fixed, hidden)
+        models = (inpainter, estimator, prompts)
+        gaussians = yield from _share(
+            0.3, 1.0, _recipe(parts, whole, photograph, position, level, cube, where, seed, scratch, models)
+        )
+    else:
+        targets = _targets(whole, photograph, position, level)
+        everything = Gaussians.concatenate([visible, *fixed, *hidden]).to(where)
+        found = yield from _share(0.3, 0.45, close_holes(everything, whole, position, cube))
+        behind = Gaussians.concatenate([*fixed, *hidden, *found, shell(whole, position, reach)]).to(where)
+        visible = yield from _share(0.45, 1.0, _optimised(visible.to(where), behind, targets, level, seed))
+        gaussians = Gaussians.concatenate([visible, behind]).to("cpu")
     yield Progress(1.0, f"{len(gaussians):,} Gaussians")
     return replace(gaussians, extra={})
+
+
+def _recipe(parts, layer, photograph, position, level, cube, where, seed, scratch, models) -> Iterator[Progress]:
+    """Completes the views from around and fits everything to them and to the panorama; returns all Gaussians."""
+    visible, fixed, hidden = parts
+    inpainter, estimator, prompts = models
+    if inpainter is None or inpainter.schedule == "whole":
+        inpainter = BuiltinCompletion()
+    if photograph is not None:
+        inpainter.begin(photograph)
+    start, part = [], []
+    for number, group in enumerate(([visible], hidden, fixed)):  # the column `part` of each
+        start += group
+        part += [torch.full((sum(map(len, group)),), float(number))]
+    start, part = Gaussians.concatenate(start), torch.cat(part)
+    start = replace(start, extra=start.extra | {"part": part, "seen": (part != 1).float()}).to(where)
+    cameras = candidates(layer, position, cube, level.completed)
+    around = complete_around(
+        start, layer, cameras, position, inpainter, estimator=estimator, prompts=prompts, seed=seed, kept=scratch
+    )
+    start, completed = yield from _share(0.0, 0.35, around)
+    found = yield from _share(0.35, 0.4, close_holes(start, layer, position, cube))
+    # Densification cannot tell the parts apart: they go their own ways from here.
+    part, reach = start.extra["part"], np.sqrt(3) / 2 * cube
+    start = replace(start, extra={})
+    fitting = reconstructed(
+        start[part == 0],
+        Gaussians.concatenate([start[part == 1], *(new.to(where) for new in found)]),
+        Gaussians.concatenate([start[part == 2], shell(layer, position, reach).to(where)]),
+        _targets(layer, photograph, position, level, RECIPE_RING),
+        completed,
+        cameras,
+        steps=level.steps[where.type == "cuda"],
+        extent=1.1 * reach,
+        seed=seed,
+        kept=scratch,
+    )
+    return (yield from _share(0.4, 1.0, fitting)).to("cpu")
 
 
 def _share(start: float, end: float, reports: Iterator[Progress]) -> Iterator[Progress]:
@@ -170,14 +234,16 @@ def _hidden(layer: Layer, position: np.ndarray, reach: float, eye_height: float)
     return parts
 
 
-def _targets(layer: Layer, photograph: Photograph | None, position: np.ndarray, level: Quality) -> list[View]:
+def _targets(
+    layer: Layer, photograph: Photograph | None, position: np.ndarray, level: Quality, ring=RING
+) -> list[View]:
     """Pictures that the centre's Gaussians must show: the photograph, and a ring of views of the panorama.
 
     The sky's fringe is left out: the far shell shall not learn the leaves in front of it.
     """
     views = []
-    size = level.picture * 3 // 4
-    for yaw, pitch in [(yaw, 0) for yaw in range(0, 360, 60)] + [(0, 80), (0, -80)]:
+    size = level.completed or level.picture * 3 // 4
+    for yaw, pitch in ring:
         camera = Camera.pinhole(turned(position, np.radians(yaw), np.radians(pitch)), np.radians(75), size, size)
         wide = camera.resized(2 * size)
         picture = cv2.resize(resample_view(layer.picture, wide), (size, size), interpolation=cv2.INTER_AREA)
