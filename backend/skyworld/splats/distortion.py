@@ -10,7 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, interpolate
 
-GRID, HIDDEN, OCTAVES, EMBEDDING = 128, 128, 5, 8
+GRID, HIDDEN, OCTAVES, EMBEDDING = 128, 128, 5, 32
+# Learning rates of the network and of the embeddings; weights of the warp's size and roughness in the loss. The size
+# must cost something: a smooth bend of the whole scene, with warps that undo it in every picture, looks the same.
+RATE, EMBEDDING_RATE = 1e-3, 1e-2
+SIZE, ROUGHNESS = 30.0, 0.3
 
 
 class Distortion(nn.Module):
@@ -28,7 +32,7 @@ class Distortion(nn.Module):
         self.bound, self.frozen, self.grid = bound, frozen, grid
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.embeddings = nn.Parameter(torch.randn(pictures, EMBEDDING) * 0.1)
+            self.embeddings = nn.Parameter(torch.randn(pictures, EMBEDDING))
             self.network = nn.Sequential(
                 nn.Linear(4 * OCTAVES + EMBEDDING, HIDDEN), nn.ReLU(),
                 nn.Linear(HIDDEN, HIDDEN), nn.ReLU(),
@@ -43,7 +47,10 @@ class Distortion(nn.Module):
         self.register_buffer("harmonics", torch.cat([angles.sin(), angles.cos()], 1), persistent=False)
 
     def groups(self) -> list[dict]:
-        return [{"params": list(self.parameters()), "lr": 1e-3}]
+        return [
+            {"params": list(self.network.parameters()), "lr": RATE},
+            {"params": [self.embeddings], "lr": EMBEDDING_RATE},
+        ]
 
     def field(self, picture: int) -> Tensor:
         """Shift [2, grid, grid] (x, y) as a share of half the picture's size."""
@@ -61,5 +68,5 @@ class Distortion(nn.Module):
         y, x = ((torch.arange(size, device=image.device) + 0.5) / size * 2 - 1 for size in (height, width))
         grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1) + shift
         warped = grid_sample(image.permute(2, 0, 1)[None], grid[None], padding_mode="border", align_corners=False)
-        cost = field.square().mean() + sum((field.diff(dim=d) * self.grid / 2).square().mean() for d in (1, 2)) * 0.01
-        return warped[0].permute(1, 2, 0), cost
+        rough = sum((field.diff(dim=d) * self.grid / 2).square().mean() for d in (1, 2))
+        return warped[0].permute(1, 2, 0), SIZE * field.square().mean() + ROUGHNESS * rough
