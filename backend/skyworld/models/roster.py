@@ -116,6 +116,7 @@ class Roster:
             companion = str(store.complete(companion))
 
         def load(settings: Settings):
+            _quieten()
             loaded_as = LOADED_AS.get(role, role)
             # `local_only`: what is there is used as it is, and the hub is not asked
             return checkpoints.load(
@@ -142,6 +143,16 @@ class Roster:
 def _provenance(role: str, choice: Choice) -> Provenance:
     name = choice.source + (f" + {choice.companion}" if choice.companion else "")
     return Provenance(role, name, store.version(choice.source), choice.licence, builtin=False)
+
+
+def _quieten() -> None:
+    """No bars and remarks of the libraries: the job tells of its progress, the adapters of what is amiss."""
+    import diffusers
+    import transformers
+
+    for library in (diffusers, transformers):
+        library.utils.logging.disable_progress_bar()
+        library.utils.logging.set_verbosity_error()
 
 
 def _builtin_inpainter():

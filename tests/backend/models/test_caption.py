@@ -51,7 +51,7 @@ def speaking(captioner, monkeypatch, *answers):
 
 def test_a_random_model_is_asked_twice_and_its_nonsense_refused(captioner, picture, monkeypatch):
     monkeypatch.setattr("skyworld.models.checkpoints.caption.WORDS", 8)
-    with pytest.raises(UserError, match=r"did not describe the picture, asked twice.*Write a prompt yourself"):
+    with pytest.raises(UserError, match=r"did not describe the picture, asked twice.*builtin and word the prompt"):
         captioner.describe(picture)
 
 

@@ -66,7 +66,7 @@ class VisionLanguageCaptioner(Held):
         except ValueError as problem:
             raise UserError(
                 f"{self.provenance.name} did not describe the picture, asked twice ({problem})",
-                hint="Write a prompt yourself, or choose another captioner, or builtin to go without",
+                hint="Choose another captioner, or builtin and word the prompt yourself",
             ) from problem
 
     def _answer(self, picture: Image.Image, turns: list[dict]) -> str:

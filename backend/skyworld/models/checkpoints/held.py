@@ -17,10 +17,6 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 def load_model(auto: type, folder, name: str, settings: Settings, device: torch.device, **more) -> torch.nn.Module:
     """A model by one of transformers' Auto classes. UserError where weights are damaged or not all there."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # the job tells of its progress itself, and what is amiss is told below
-    logging.set_verbosity_error()
     with told(name):
         model, found = auto.from_pretrained(
             folder, local_files_only=True, dtype=settings.dtype, output_loading_info=True, **more
