@@ -27,23 +27,23 @@ from skyworld.lift.distance import read_distance
 from skyworld.lift.lift import QUALITIES, lift
 from skyworld.splats import Gaussians, losses, rasterize
 
-CENTRE = (0.0, 0.0, 1.6)
 # What a message begins or ends with tells which part is at work.
 PARTS = {"looking around for holes": "holes", "Gaussians behind": "hidden", "step": "fit", "views": "views"}
 
 
-def read_world(folder: Path, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Panorama [H, W, 3], distance [H, W] metres and sky (bool [H, W]), at most `width` px wide."""
+def read_world(folder: Path, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Panorama [H, W, 3], distance [H, W] metres and sky (bool [H, W]), at most `width` px wide; its place [3]."""
+    place = np.array(json.loads((folder / "world.json").read_text())["panorama"]["position"])
     picture = np.asarray(Image.open(folder / "panorama.png").convert("RGB"), np.float32) / 255
     sky = np.asarray(Image.open(folder / "sky.png")) > 127
     width = min(width, picture.shape[1])
     size = (width, width // 2)
     distance = read_distance(folder / "distance.exr", *size)
     sky = cv2.resize(sky.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA), distance, sky
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA), distance, sky, place
 
 
-def timed(panorama, distance, sky, quality: str, device: str, cube: float) -> tuple[dict, Gaussians]:
+def timed(panorama, distance, sky, centre, quality: str, device: str, cube: float) -> tuple[dict, Gaussians]:
     """Seconds by part, the number of completed views, peak VRAM in GiB; and the Gaussians."""
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -52,7 +52,7 @@ def timed(panorama, distance, sky, quality: str, device: str, cube: float) -> tu
     with tempfile.TemporaryDirectory() as scratch:
         steps = lift(
             panorama, distance, sky, None,
-            eye_height=CENTRE[2], quality=quality, cube=cube, device=device, seed=0, scratch=Path(scratch),
+            eye_height=centre[2], quality=quality, cube=cube, device=device, seed=0, scratch=Path(scratch),
         )  # fmt: skip
         while True:
             try:
@@ -77,16 +77,16 @@ def timed(panorama, distance, sky, quality: str, device: str, cube: float) -> tu
 
 
 @torch.no_grad()
-def judged(gaussians: Gaussians, panorama: np.ndarray, cube: float) -> dict:
+def judged(gaussians: Gaussians, panorama: np.ndarray, centre: np.ndarray, cube: float) -> dict:
     """Of views between the fitted ones: PSNR and SSIM; share of transparent pixels from around."""
     size, found = panorama.shape[1] // 6, []
     for yaw, pitch in [(yaw, pitch) for pitch in (0, 40, -40) for yaw in range(20, 360, 60)]:
-        camera = Camera.pinhole(turned(CENTRE, np.radians(yaw), np.radians(pitch)), np.radians(60), size, size)
+        camera = Camera.pinhole(turned(centre, np.radians(yaw), np.radians(pitch)), np.radians(60), size, size)
         picture = torch.from_numpy(resample_view(panorama, camera)).to(gaussians.device)
         render = rasterize(gaussians, [camera]).colour[0].clamp(0, 1)
         found.append((losses.psnr(render, picture), float(losses.ssim(render, picture))))
     psnr, ssim = np.mean(found, 0)
-    views = [(position, yaw) for position in cube_positions(np.array(CENTRE), cube) for yaw in range(0, 360, 90)]
+    views = [(position, yaw) for position in cube_positions(centre, cube) for yaw in range(0, 360, 90)]
     alphas = [float((rasterize(gaussians, [_around(*view, 128)]).alpha < 0.9).float().mean()) for view in views]
     return {"psnr": round(float(psnr), 2), "ssim": round(float(ssim), 4), "open": round(float(np.mean(alphas)), 5)}
 
@@ -96,9 +96,9 @@ def _around(position: np.ndarray, yaw: float, size: int) -> Camera:
 
 
 @torch.no_grad()
-def sheet(gaussians: Gaussians, cube: float, size: int = 512) -> Image.Image:
+def sheet(gaussians: Gaussians, centre: np.ndarray, cube: float, size: int = 512) -> Image.Image:
     """Views from around: the cube's right, left, back and front faces, and two corners."""
-    positions = cube_positions(np.array(CENTRE), cube)
+    positions = cube_positions(centre, cube)
     places = [(1, 0), (0, 60), (2, 180), (3, 300), (6, 45), (13, 225)]
     pictures = [rasterize(gaussians, [_around(positions[i], yaw, size)]).colour[0].clamp(0, 1) for i, yaw in places]
     rows = [torch.cat(pictures[:3], 1), torch.cat(pictures[3:], 1)]
@@ -120,18 +120,23 @@ def main() -> None:
     full = QUALITIES["full"]
     steps = full.steps if arguments.steps is None else (arguments.steps,) * 2
     QUALITIES["full"] = replace(full, steps=steps, completed=arguments.views or full.completed)
-    panorama, distance, sky = read_world(arguments.world, arguments.width)
+    panorama, distance, sky, centre = read_world(arguments.world, arguments.width)
     rows = []
     for quality in arguments.quality:
-        row, gaussians = timed(panorama, distance, sky, quality, arguments.device, arguments.cube)
+        row, gaussians = timed(panorama, distance, sky, centre, quality, arguments.device, arguments.cube)
         gaussians = gaussians.to(arguments.device)
         rows.append(
-            {"quality": quality, "width": panorama.shape[1], **row, **judged(gaussians, panorama, arguments.cube)}
+            {
+                "quality": quality,
+                "width": panorama.shape[1],
+                **row,
+                **judged(gaussians, panorama, centre, arguments.cube),
+            }
         )
         print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
         if arguments.pictures:
             arguments.pictures.mkdir(parents=True, exist_ok=True)
-            sheet(gaussians, arguments.cube).save(arguments.pictures / f"{arguments.world.name}_{quality}.png")
+            sheet(gaussians, centre, arguments.cube).save(arguments.pictures / f"{arguments.world.name}_{quality}.png")
     if arguments.json:
         device = torch.cuda.get_device_name() if arguments.device == "cuda" else "CPU"
         kept = {"command": " ".join(["python", *sys.argv]), "device": device, "torch": torch.__version__, "rows": rows}
