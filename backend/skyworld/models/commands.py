@@ -111,16 +111,18 @@ def _profile(profile: profiles.Profile) -> str:
 
 def _download(options: argparse.Namespace, follow) -> int:
     from skyworld.models import download
-    from skyworld.parameters import DownloadParameters, check
 
-    print(download.offer(options.model))
+    download.need_hub()
+    listings = [download.listing(name) for name in download.wanted(options.model)]
+    print(download.offer(options.model, listings))
+    download.check_room(listings)
     if not options.yes:
         if not sys.stdin.isatty():
             raise UserError("nobody is there to accept the licences", hint="Read them, then give --yes")
         if input("Accept the licences and download? [y/N] ").strip().lower() not in ("y", "yes"):
             print("Nothing was downloaded.")
             return 0
-    follow("download", download.download(check(DownloadParameters, {"model": options.model, "accept": True})))
+    follow("download", download.bring(listings))
     print("Complete.")
     return 0
 

@@ -63,14 +63,19 @@ class Listing:
 
 def download(parameters: DownloadParameters) -> Iterator[Progress]:
     """Job kind `download`. Yields progress; what was there before is kept and not fetched again."""
-    _need_hub()
+    need_hub()
     names = wanted(parameters.model)
     if not parameters.accept:
         raise UserError("the licence has not been accepted", hint="Read it, then say so: --yes, or the tick in Blender")
+    if too_large := too_large_for_the_gpu(parameters.model):
+        warnings.warn(too_large, stacklevel=2)
     yield Progress(0.0, "asking the hub", stage="download")
-    listings = [listing(name) for name in names]
+    yield from bring([listing(name) for name in names])
+
+
+def bring(listings: list[Listing]) -> Iterator[Progress]:
+    """Fetches what is missing of them. UserError before the first byte where the disk is too small."""
     check_room(listings)
-    _check_vram(parameters.model)
     total = sum(found.size for found in listings)
     done, began, before = 0, time.monotonic(), total - sum(found.missing() for found in listings)
     for found in listings:
@@ -80,13 +85,11 @@ def download(parameters: DownloadParameters) -> Iterator[Progress]:
             fraction = (done + got) / max(total, 1)
             yield Progress(fraction, message, stage="download", overall=fraction)
         done += found.size
-    yield Progress(1.0, f"{', '.join(names)}: complete", stage="download", overall=1.0)
+    yield Progress(1.0, f"{', '.join(found.name for found in listings)}: complete", stage="download", overall=1.0)
 
 
-def offer(model: str) -> str:
+def offer(model: str, listings: list[Listing]) -> str:
     """What would be downloaded, from where, under which licences: to be read before one agrees."""
-    _need_hub()
-    listings = [listing(name) for name in wanted(model)]
     lines = []
     for found in listings:
         known = profiles.find(found.name)
@@ -98,10 +101,9 @@ def offer(model: str) -> str:
         size = f"{found.size / _GB:.2f} GB" + ("" if missing == found.size else f", {missing / _GB:.2f} GB missing")
         lines += [f"{found.name}  {size}", f"  licence: {licence}{sells}"]
         lines.append(f"  {known.licence_url if known else f'{ENDPOINT}/{found.name}'}")
-    check_room(listings)
     missing = sum(found.missing() for found in listings)
     lines.append(f"{missing / _GB:.2f} GB to {store.cache()}, where {store.free_disk() / _GB:.1f} GB are free.")
-    return "\n".join(lines)
+    return "\n".join([*lines, *filter(None, [too_large_for_the_gpu(model)])])
 
 
 def wanted(model: str) -> list[str]:
@@ -143,17 +145,18 @@ def check_room(listings: list[Listing]) -> None:
         )
 
 
-def _check_vram(model: str) -> None:
-    """Says where a profile is larger than this computer's GPU; it may be meant for another."""
+def too_large_for_the_gpu(model: str) -> str:
+    """A sentence where a profile is larger than this computer's GPU, else ""; it may be meant for another computer."""
     if model not in profiles.profiles():
-        return
+        return ""
     import torch
 
     wants = profiles.profile(model).vram_gb
     has = torch.cuda.get_device_properties(0).total_memory / 2**30 if torch.cuda.is_available() else 0.0
-    if wants > has * 1.1:
-        found = f"has {has:.0f} GB" if has else "was not found"
-        warnings.warn(f"the profile {model} wants a GPU of {wants:.0f} GB, and this computer's {found}", stacklevel=3)
+    if wants <= has * 1.1:
+        return ""
+    found = f"has {has:.0f} GB" if has else "was not found"
+    return f"The profile {model} wants a GPU of {wants:.0f} GB, and this computer's {found}."
 
 
 def _needed(files: list[File]) -> list[File]:
@@ -307,7 +310,7 @@ def _gated(name: str) -> UserError:
     )
 
 
-def _need_hub() -> None:
+def need_hub() -> None:
     try:
         import huggingface_hub  # noqa: F401
     except ModuleNotFoundError as error:

@@ -267,6 +267,18 @@ def test_download_shows_the_licence_and_waits_for_a_yes(hub, capsys, monkeypatch
     assert skyworld(capsys, "download", "zoedepth")[0] == 0 and store.state(NAME).state == "complete"
 
 
+def test_a_profile_that_is_larger_than_the_gpu_is_said_so(hub, capsys, monkeypatch):
+    small = type("Card", (), {"total_memory": 8 << 30})
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: small)
+    assert download.too_large_for_the_gpu("8gb") == download.too_large_for_the_gpu("zoedepth") == ""
+    monkeypatch.setattr(download, "wanted", lambda model: [NAME])
+    status, told = skyworld(capsys, "download", "16gb")
+    assert status == 2 and "The profile 16gb wants a GPU of 16 GB, and this computer's has 8 GB." in told.out
+    with pytest.warns(UserWarning, match="wants a GPU of 24 GB"):
+        fetch("24gb")
+
+
 def test_verify_names_what_is_damaged(hub, capsys):
     assert "No checkpoint is here" in skyworld(capsys, "verify")[1].out
     fetch()
