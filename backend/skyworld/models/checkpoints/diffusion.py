@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+from PIL import Image
 
 from skyworld.errors import UserError
 from skyworld.models.checkpoints.architectures import Architecture
@@ -85,12 +86,19 @@ class Diffusion:
         self._holding.denoising()
         guide = {self.architecture.guide: self.guidance}
         generator = torch.Generator("cpu").manual_seed(seed)
-        picture = pipe(**words, **guide, **asked, generator=generator, output_type="np").images[0]
-        return self._sound(np.asarray(picture, np.float32))
+        picture = pipe(**words, **guide, **asked, generator=generator, output_type="pt").images[0]
+        return self._sound(picture.float()).permute(1, 2, 0).contiguous().cpu().numpy()
 
-    def _sound(self, picture: np.ndarray) -> np.ndarray:
+    def given(self, picture: np.ndarray):
+        """[H, W, 3] or [H, W], 0 to 1, as the pipelines take pictures and masks; on the GPU they need no time there."""
+        if self.architecture.looks:  # and hands the picture to the text encoder's own reader
+            return Image.fromarray((picture * 255 + 0.5).astype(np.uint8))
+        grid = torch.from_numpy(np.ascontiguousarray(picture, np.float32)).to(self.device)
+        return (grid.permute(2, 0, 1) if grid.ndim == 3 else grid[None])[None]
+
+    def _sound(self, picture: torch.Tensor) -> torch.Tensor:
         name = self.provenance.name
-        if not np.isfinite(picture).all():
+        if not picture.isfinite().all():
             wider = "float32" if self.settings.precision != "float32" else "another precision"
             raise UserError(
                 f"{name} broke down: its picture has values that are not numbers",
@@ -101,7 +109,7 @@ class Diffusion:
                 f"{name} gave a black picture, as safety filters do",
                 hint="Word the prompt otherwise, try another seed, or choose another checkpoint",
             )
-        return picture.clip(0, 1)
+        return picture.clamp(0, 1)
 
 
 def load_pipeline(checkpoint, name: str, dtype: torch.dtype):

@@ -4,7 +4,6 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from skyworld.models.builtin.pyramid import pull_push
 from skyworld.models.checkpoints.architectures import INPAINT
@@ -33,14 +32,14 @@ class DiffusionInpainter(Diffusion):
         if view.strength == 1:
             shown = _filled(shown, unknown)
         canvas, wanted, place, asked = self._laid(shown, unknown, around=self._closes(view))
-        image = Image.fromarray((canvas * 255 + 0.5).astype(np.uint8))
+        image = self.given(canvas)
         answer = self.run(
             self.pipe,
             self.words(view.prompt, view.negative, image),
             view.seed,
             image=image,
-            mask_image=Image.fromarray(wanted.astype(np.uint8) * 255),
-            **self._size(image),
+            mask_image=self.given(wanted.astype(np.float32)),
+            **self._size(wanted),
             **self.architecture.denoising(self.steps, view.strength),
             **asked,
         )
@@ -51,8 +50,8 @@ class DiffusionInpainter(Diffusion):
         """Whether the view goes all the way around and the pipeline keeps the size that it is given."""
         return view.camera.model == "equirect" and not self.architecture.exact
 
-    def _size(self, image: Image.Image) -> dict:
-        return {} if self.architecture.exact else {"width": image.width, "height": image.height}
+    def _size(self, canvas: np.ndarray) -> dict:
+        return {} if self.architecture.exact else {"width": canvas.shape[1], "height": canvas.shape[0]}
 
     def _laid(self, shown: np.ndarray, unknown: np.ndarray, *, around: bool):
         """On a canvas of whole cells: picture, what is wanted (by whole cells), where the view lies, more arguments."""

@@ -4,7 +4,6 @@ import contextlib
 import math
 
 import numpy as np
-from PIL import Image
 
 from skyworld.models.checkpoints.architectures import TEXT_TO_IMAGE
 from skyworld.models.checkpoints.around import closed_decoding, rolled
@@ -56,12 +55,11 @@ class DiffusionTextToImage(Diffusion):
         cell = self.architecture.cell
         height, width = tile.shape[:2]
         padded = np.pad(tile, ((0, -height % cell), (0, -width % cell), (0, 0)), "edge")
-        image = Image.fromarray((padded.clip(0, 1) * 255 + 0.5).astype(np.uint8))
-        asked = {"image": image, **self.architecture.denoising(self.steps, strength)}
+        asked = {"image": self.given(padded.clip(0, 1)), **self.architecture.denoising(self.steps, strength)}
         if self.architecture.refine.endswith("InpaintPipeline"):
-            asked["mask_image"] = Image.new("L", image.size, 255)
+            asked["mask_image"] = self.given(np.ones(padded.shape[:2], np.float32))
         if self.architecture.flow:
-            asked |= {"width": image.width, "height": image.height}
+            asked |= {"width": padded.shape[1], "height": padded.shape[0]}
         return self.run(self._refiner, words, seed, **asked)[:height, :width]
 
 
