@@ -59,7 +59,8 @@ def _key(model, question: tuple) -> str:
     state = hashlib.sha256(repr((astuple(model.provenance), held)).encode())
     for part in question:
         if isinstance(part, np.ndarray):
-            state.update(repr((part.shape, part.dtype.str)).encode() + np.ascontiguousarray(part).tobytes())
+            eight_bits = np.packbits(part) if part.dtype == bool else (part * 255 + 0.5).astype(np.uint8)
+            state.update(repr(part.shape).encode() + eight_bits.tobytes())
         else:
             state.update(repr(part).encode())
     return state.hexdigest()[:40]

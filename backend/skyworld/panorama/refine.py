@@ -33,10 +33,10 @@ def refine(
     every pixel stays. Views overlap without a seam, as each weighs less towards its border.
     """
     change, total = np.zeros_like(picture), np.full(keep.shape, 1e-9, np.float32)
-    whole, looks = np.ones(keep.shape, bool), icosahedron()
+    looks = icosahedron()
     for index, look in enumerate(looks):
         camera, words = look.camera(side), prompts.of(look.region)
-        seen = see(picture, whole, camera)[0]
+        seen = see(picture, None, camera)[0]
         asked = {"strength": strength, "seed": seed + 1000 + index, "negative": prompts.negative}
         answer = answers.ask(
             text_to_image,
@@ -45,9 +45,9 @@ def refine(
         )
         weight = (border_distance(camera.height, camera.width) / (camera.width / 2)) ** CENTRED
         layers = np.concatenate([(answer - seen) * weight[..., None], weight[..., None]], -1)
-        for rows, laid, inside in onto(layers, camera, picture.shape[1]):
-            change[rows] += laid[..., :3] * inside[..., None]
-            total[rows] += laid[..., 3] * inside
+        for place, laid, inside in onto(layers, camera, picture.shape[1]):
+            change[place] += laid[..., :3] * inside[..., None]
+            total[place] += laid[..., 3] * inside
         yield Progress((index + 1) / len(looks), "Refining")
     change *= (fade_in(keep) / total)[..., None]
     return (picture + change).clip(0, 1)

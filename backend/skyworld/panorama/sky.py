@@ -22,8 +22,8 @@ def segmented_sky(panorama: np.ndarray, segmenter: Segmenter) -> np.ndarray:
         camera = look.camera(SIDE)
         sky = segmenter.segment(resample_view(panorama, camera), ("sky",))[0]
         weight = border_distance(SIDE, SIDE) ** 2
-        for rows, laid, inside in onto(np.stack([sky * weight, weight], -1), camera, width):
-            votes[rows] += laid[..., 0] * inside
-            total[rows] += laid[..., 1] * inside
+        for place, laid, inside in onto(np.stack([sky * weight, weight], -1), camera, width):
+            votes[place] += laid[..., 0] * inside
+            total[place] += laid[..., 1] * inside
     sky = votes / total > 0.5
     return cv2.medianBlur(sky.astype(np.uint8), 3) > 0
