@@ -10,6 +10,7 @@ from skyworld.models.settings import Settings
 
 ENCODERS = ("text_encoder", "text_encoder_2")
 DENOISERS = ("unet", "transformer")
+TILE, SHARED = 640, 0.2  # px; both strides, in latents too, are whole: 512 px, 64 latents
 # Not to be narrowed in a text encoder: norms; what looks at its own weight's type before its hook has widened it
 # (T5's wo); the output over the vocabulary, which may be the embedding's own weight.
 KEPT_WIDE = ("norm", "embed", r"\.wo$", "lm_head")
@@ -53,8 +54,7 @@ class Holding:
         if settings.quantisation == "fp8":
             narrow(encoders, denoisers, settings.dtype)
         if settings.tiled:
-            pipe.vae.enable_tiling()
-            pipe.vae.enable_slicing()
+            tile(pipe.vae)
         self._encoders = self._denoisers = None
         if settings.offload == "none":
             pipe.to(device)
@@ -83,6 +83,18 @@ class Holding:
     def denoising(self) -> None:
         if self._denoisers is not None:
             self._denoisers.bring()
+
+
+def tile(vae) -> None:
+    """Tiles of TILE px, a fifth of it shared: four for a view of 1024 px, which is one tile for most VAEs by themselves."""
+    vae.enable_slicing()
+    if hasattr(vae, "tile_latent_min_size"):
+        vae.enable_tiling()
+        vae.tile_sample_min_size, vae.tile_overlap_factor = TILE, SHARED
+        vae.tile_latent_min_size = TILE // 2 ** (len(vae.config.block_out_channels) - 1)
+    else:
+        stride = round(TILE * (1 - SHARED))
+        vae.enable_tiling(TILE, TILE, stride, stride)
 
 
 def narrow(encoders: list, denoisers: list, dtype: torch.dtype) -> None:
