@@ -37,9 +37,9 @@ import torch
 from skyworld.models import profiles
 from skyworld.models.checkpoints.architectures import INPAINT, TEXT_TO_IMAGE
 from skyworld.models.checkpoints.diffusion import of_same_parts
-from skyworld.models.checkpoints.holding import narrow
 from skyworld.models.checkpoints.inpaint import DiffusionInpainter
 from skyworld.models.checkpoints.text_to_image import DiffusionTextToImage
+from skyworld.models.checkpoints.vram import narrow
 from skyworld.models.roles import InpaintView, Provenance
 from skyworld.models.settings import Settings
 from skyworld.panorama import schedule

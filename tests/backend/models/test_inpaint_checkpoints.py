@@ -7,7 +7,7 @@ import torch
 
 from skyworld.camera import Camera, turned
 from skyworld.errors import UserError
-from skyworld.models.checkpoints import architectures, holding, load
+from skyworld.models.checkpoints import architectures, load, vram
 from skyworld.models.checkpoints.diffusion import of_same_parts
 from skyworld.models.checkpoints.inpaint import DiffusionInpainter
 from skyworld.models.roles import InpaintView
@@ -192,7 +192,7 @@ def test_weights_that_wait_in_memory_make_the_same_picture(loaded, offload):
 @pytest.mark.parametrize("name", ["Flux2KleinPipeline", "QwenImagePipeline", "ZImagePipeline"])
 def test_a_tiled_vae_never_decodes_more_than_a_tile(loaded, monkeypatch, name):
     plain = loaded(name)
-    monkeypatch.setattr(holding, "TILE", 80)
+    monkeypatch.setattr(vram, "TILE", 80)
     tiled = held(plain, name, tiled=True)
     widths = []
     tiled.pipe.vae.decoder.register_forward_pre_hook(lambda _, given: widths.append(given[0].shape[-1]))
@@ -215,7 +215,7 @@ def test_the_encoder_and_the_denoiser_are_never_on_the_gpu_together(loaded, monk
         def park(self):
             moves.append(f"{self.what} goes")
 
-    monkeypatch.setattr(holding, "Parked", Parked)
+    monkeypatch.setattr(vram, "Parked", Parked)
     waiting = held(loaded("ZImagePipeline"), "ZImagePipeline", offload="model")
     waiting.inpaint(view())
     encoder, denoiser = "Qwen3Model", "ZImageTransformer2DModel"

@@ -11,9 +11,9 @@ from PIL import Image
 
 from skyworld.errors import UserError
 from skyworld.models.checkpoints.architectures import Architecture
-from skyworld.models.checkpoints.holding import Holding, footprint
 from skyworld.models.checkpoints.places import find_lora, told
 from skyworld.models.checkpoints.reader import PictureReader
+from skyworld.models.checkpoints.vram import Holding, footprint
 from skyworld.models.settings import Settings
 
 KEPT_WORDS = 32  # pairs of prompts whose embeddings are kept

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 from skyworld.errors import UserError
-from skyworld.models.checkpoints.holding import footprint
 from skyworld.models.checkpoints.places import told
 from skyworld.models.checkpoints.tiles import in_tiles
+from skyworld.models.checkpoints.vram import footprint
 from skyworld.models.settings import Settings
 
 TILE, TILE_WHEN_TILED, OVERLAP = 512, 256, 32  # px of the small picture

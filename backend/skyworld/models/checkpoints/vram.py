@@ -86,7 +86,7 @@ class Holding:
 
 
 def tile(vae) -> None:
-    """Tiles of TILE px, a fifth of it shared: four for a view of 1024 px, which is one tile for most VAEs by themselves."""
+    """Tiles of TILE px, a fifth of it shared: four for a view of 1024 px, which by themselves most VAEs take whole."""
     vae.enable_slicing()
     if hasattr(vae, "tile_latent_min_size"):
         vae.enable_tiling()
