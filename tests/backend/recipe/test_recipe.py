@@ -80,7 +80,8 @@ def rendered(rays):
 
 @pytest.fixture(autouse=True)
 def small_and_without_gaussians(monkeypatch):
-    monkeypatch.setattr("skyworld.panorama.stages.SIDE", 128)
+    monkeypatch.setattr("skyworld.panorama.stages.SIDE", 96)
+    monkeypatch.setattr("skyworld.lift.merge.side_for", lambda width: 96)
     monkeypatch.setattr("skyworld.lift.stages.lift_stage", lambda wish: iter(()))
 
 
