@@ -6,7 +6,7 @@
 
 Nothing is downloaded; where the backend is not installed, PYTHONPATH=backend finds it. A row takes up to about a
 minute of an H200, Qwen-Image-Edit's longer and 60 GB of the computer's memory. Each row is printed, and the file
-written, as soon as it is there; `--only` and `--profiles` choose rows, so that several runs can share them.
+written, as soon as it is there; `--only` and `--profiles` choose rows, and the file keeps those of earlier runs.
 
 A row is a checkpoint in a role, held as its profile says, the allocator capped to the profile's memory (10^9 bytes a
 gigabyte: the rest of a card's is taken by the driver). Inpainters complete the views of the anchored schedule at
@@ -61,8 +61,6 @@ ELSE = [  # what no profile has by itself, but can be chosen in it
     ("8gb", "text_to_image", "z-image-turbo", THRIFTY),
     ("16gb", "inpainter", "flux2-klein-4b", Settings(quantisation="fp8")),
     ("16gb", "inpainter", "flux1-fill", THRIFTY),
-    ("16gb", "text_to_image", "z-image-turbo", Settings(quantisation="fp8", tiled=True)),
-    ("24gb", "inpainter", "flux1-fill", THRIFTY),
     ("24gb", "inpainter", "qwen-image-edit-2511", THRIFTY),
     ("24gb", "inpainter", "qwen-image-edit-2511", replace(THRIFTY, offload="group")),
 ]
@@ -274,6 +272,19 @@ def rows_of(args: argparse.Namespace) -> list[tuple]:
     ]
 
 
+def keep(file: Path, done: list[dict], machine: str) -> None:
+    """Writes the rows; those of earlier runs that were not run again stay."""
+
+    def key(row: dict) -> tuple:
+        return tuple(row[name] for name in ("profile", "role", "checkpoint", "settings"))
+
+    before = json.loads(file.read_text())["rows"] if file.exists() else []
+    rows = [row for row in before if key(row) not in {key(each) for each in done}] + done
+    file.write_text(
+        json.dumps({"command": " ".join(["python", *sys.argv]), "machine": machine, "rows": rows}, indent=1)
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="checkpoints of profiles.toml")
@@ -298,8 +309,7 @@ def main() -> None:
         done.append(asdict(found) | {"wall": round(time.perf_counter() - begin, 1)})
         print(f"{found.line()}  [{done[-1]['wall']:.0f} s]", flush=True)
         if args.json:
-            command = " ".join(["python", *sys.argv])
-            args.json.write_text(json.dumps({"command": command, "machine": machine, "rows": done}, indent=1))
+            keep(args.json, done, machine)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def chat_tokenizer():
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([*SPECIAL, "<|video_pad|>"])
-    made = transformers.Qwen2Tokenizer(
+    made = transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<|endoftext|>", eos_token="<|im_end|>", model_max_length=512
     )
     made.chat_template = CHAT
