@@ -77,7 +77,15 @@ def depth_anything(settings, device, folder):
 
 
 def depth_pro(settings, device, folder):
-    model = made(transformers.DepthProForDepthEstimation, transformers.DepthProConfig(), settings, device)
+    encoder = dict(model_type="dinov2", image_size=384, patch_size=16, hidden_size=1024, num_hidden_layers=24)
+    encoder |= dict(num_attention_heads=16, use_mask_token=False)
+    parts = {f"{part}_model_config": encoder for part in ("patch", "image", "fov")}
+    model = made(
+        transformers.DepthProForDepthEstimation,
+        transformers.DepthProConfig(**parts, use_fov_model=True),
+        settings,
+        device,
+    )
     return DepthPro(described("depth", "depth-pro", "depth_pro", folder), settings, device, model)
 
 
