@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import httpx
 import pytest
 import tiny
 import torch
@@ -86,9 +87,12 @@ def test_a_name_that_can_be_no_model():
 
 
 def test_a_gated_model_without_a_token():
-    import httpx
-
     answer = httpx.Response(403, request=httpx.Request("GET", "https://huggingface.co/somebody/gated"))
     with pytest.raises(UserError, match="accept its licence") as caught, told("somebody/gated"):
         raise errors.GatedRepoError("403", response=answer)
     assert "https://huggingface.co/somebody/gated" in caught.value.hint
+
+
+def test_a_network_that_breaks_down():
+    with pytest.raises(UserError, match="the hub cannot be reached"), told("somebody/something"):
+        raise httpx.ConnectError("no route")

@@ -55,6 +55,7 @@ def _snapshot(name: str, revision: str | None, local_only: bool) -> Path:
 @contextmanager
 def told(name: str):
     """Turns what the hub and the readers of weights raise into one sentence with the way out."""
+    import httpx
     from huggingface_hub import errors
     from safetensors import SafetensorError
 
@@ -71,7 +72,7 @@ def told(name: str):
             f"There is no model {name}, neither as a folder nor on the hub",
             hint="Mind the spelling (owner/name or a folder); a private one needs `hf auth login`",
         ) from error
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError) as error:
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, httpx.TransportError) as error:
         raise UserError(
             f"{name} is not on this computer, and the hub cannot be reached",
             hint="Go online and download it, or give the folder of a copy",
