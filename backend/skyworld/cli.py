@@ -21,6 +21,7 @@ JOBS = {
     "path": "Writes a camera path through a world.",
     "render": "Renders frames, and a film, of a world along a camera path.",
     "export": "Writes the Gaussians of a world as a file that other programs open.",
+    "train": "Trains a model of the Recipe on your own pictures.",
 }
 TOOLS = {
     "convert": "Turns files of Gaussians into another format; crops, places and merges them.",

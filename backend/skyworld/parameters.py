@@ -94,6 +94,7 @@ class WorldParameters(Parameters):
         "builtin",
         title="Models",
         description="The built-in models, or downloaded checkpoints for a GPU with that much memory",
+        json_schema_extra={"labels": ["Built-in", "8 GB GPU", "16 GB GPU", "24 GB GPU"]},
     )
     panorama_width: Literal[1024, 2048, 4096] = Field(
         2048, title="Panorama Width", description="Pixels around the horizon", json_schema_extra={"advanced": True}
@@ -115,7 +116,7 @@ class WorldParameters(Parameters):
         title="Order",
         description="In which order a checkpoint completes the panorama: sky and ground first with the photograph "
         "also behind the viewer, round and round, or all at once",
-        json_schema_extra={"advanced": True},
+        json_schema_extra={"labels": ["Anchored", "Sequential", "All at Once"], "advanced": True},
     )
     refinement: float = Field(
         0.3,
@@ -365,6 +366,64 @@ class DownloadParameters(Parameters):
     accept: bool = Field(False, title="Accept Licence", description="You have read the licence and accept it")
 
 
+class TrainParameters(Parameters):
+    """Trains a model of the Recipe on your own pictures."""
+
+    kind: ClassVar[str] = "train"
+
+    model: Literal["pointcloud-controlnet"] = Field(
+        "pointcloud-controlnet",
+        title="Model",
+        description="What to train: a ControlNet that completes renders of point clouds",
+        json_schema_extra={"words": "MODEL", "enum": ["pointcloud-controlnet"]},  # of one value, pydantic makes no enum
+    )
+    data: Path = Field(
+        title="Pictures",
+        description="Folder of posed pictures with depth (transforms.json) or of single pictures, or pairs (NPZ)",
+        json_schema_extra={"subtype": "FILE_PATH", "words": "DATA", "positional": True},
+    )
+    output: Path = Field(
+        title="Model Folder",
+        description="Where the trained model is kept; a run that was stopped goes on from there",
+        json_schema_extra=_path("DIR_PATH"),
+    )
+    base: str = Field(
+        "",
+        title="Base",
+        description="Hub id or folder of the checkpoint that learns to follow points, or scratch for a small one that "
+        "begins with nothing; stable-diffusion-v1-5/stable-diffusion-inpainting if left out",
+    )
+    steps: int = Field(5000, ge=1, le=1_000_000, title="Steps", description="How long to train")
+    batch: int = Field(4, ge=1, le=1024, title="Batch", description="Pairs in each step")
+    size: int = Field(512, ge=16, le=2048, title="Size", description="Pixels of the square pictures to train on")
+    rate: float = Field(1e-5, ge=1e-8, le=1, title="Rate", description="Learning rate of AdamW")
+    warp: Literal["forward-backward", "forward"] = Field(
+        "forward-backward",
+        title="Warp",
+        description="Warp pictures to another pose and back, so that what is known lies exactly, or only forward",
+    )
+    pairs: int = Field(8, ge=1, le=1000, title="Pairs", description="Warps of each picture to train on")
+    noise: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        title="Noise",
+        description="Error put on depth and poses, to see what it does; 1 is that of a network",
+        json_schema_extra={"advanced": True},
+    )
+    prompt: str = Field(
+        "", title="Prompt", description="What the pictures show; a text file beside a picture comes before it"
+    )
+    depth: str = _checkpoint("Depth", "What measures pictures that come without depth")
+    precision: Literal["bf16", "fp32"] = Field("bf16", title="Precision", description="Of the arithmetic")
+    checkpointing: bool = Field(
+        False, title="Gradient Checkpointing", description="Less memory, a third more time: for cards below 24 GB"
+    )
+    ema: bool = Field(False, title="Mean of Weights", description="Keep the exponential mean of the trained weights")
+    seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Of everything that is drawn at random")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="Where to compute")
+
+
 KINDS: dict[str, type[Parameters]] = {
     model.kind: model
     for model in (
@@ -375,6 +434,7 @@ KINDS: dict[str, type[Parameters]] = {
         RenderParameters,
         ExportParameters,
         DownloadParameters,
+        TrainParameters,
     )
 }
 # Commands that are no jobs: the service and the add-on do not have them.
@@ -407,7 +467,8 @@ def describe(model: type[Parameters]) -> list[dict]:
 
     Each: name, title, description, type ("int" | "float" | "bool" | "enum" | "string" | "path"),
     required, optional (None allowed), default (None where required), min, max (inclusive, or None),
-    items (values of an enum, strings or integers; else None), unit, subtype, advanced. Fields of `TOOLS` may also have
+    items (values of an enum, strings or integers; else None), unit, subtype, advanced, and labels where the items have
+    names that are not their own words. Fields of `TOOLS` may also have
     words (placeholders of the command line), positional, and the type "list" with a length (None: one or more).
     """
     schema = model.model_json_schema(by_alias=True)
@@ -432,7 +493,7 @@ def _field(name: str, field: dict, required: bool) -> dict:
         "unit": field.get("unit"),
         "subtype": field.get("subtype"),
         "advanced": field.get("advanced", False),
-        **{key: field[key] for key in ("words", "positional") if key in field},
+        **{key: field[key] for key in ("words", "positional", "labels") if key in field},
         **({"length": value.get("maxItems")} if value.get("type") == "array" else {}),
     }
 

@@ -13,6 +13,7 @@ PIPELINES = {
     "render": "skyworld.shot.render:render",
     "export": "skyworld.splats.export:export",
     "download": "skyworld.models.download:download",
+    "train": "skyworld.models.pointcloud.train:train",
 }
 
 

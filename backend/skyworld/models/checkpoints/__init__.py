@@ -39,6 +39,7 @@ ADAPTERS: dict[str, dict[str, str]] = {
         "QwenImageEditInpaintPipeline": INPAINT,
         "ZImagePipeline": INPAINT,
         "ZImageInpaintPipeline": INPAINT,
+        "PointCloudControlNetPipeline": "skyworld.models.checkpoints.pointcloud:PointCloudInpainter",
     },
     "text_to_image": {
         "StableDiffusionPipeline": TEXT_TO_IMAGE,
