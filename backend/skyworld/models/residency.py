@@ -49,6 +49,13 @@ class Order:
         share = 1.0 if settings.offload == "model" else GROUP_SHARE
         return {self.device: int(share * max(sizes)), MEMORY: sum(sizes)}
 
+    def loading(self, settings: Settings) -> dict[torch.device, int]:
+        """The same while it is loaded: through the computer's memory, and narrowed to 8 bits only there."""
+        width = 4 if settings.precision == "float32" else 2
+        through = sum(self.weights.values()) * width // 4 if self.device.type != "cpu" else 0
+        needs = self.needs(settings)
+        return needs | {MEMORY: max(needs.get(MEMORY, 0), through)}
+
 
 class Residency:
     """Adapters by their orders, least recently used first."""
@@ -107,7 +114,7 @@ class Residency:
 
     def _short(self, order: Order, settings: Settings) -> tuple[torch.device, int, float] | None:
         """(where, bytes needed, bytes to be had) of what would not fit beside what is held, or None."""
-        for device, need in order.needs(settings).items():
+        for device, need in order.loading(settings).items():
             taken = sum(held.needs(kept).get(device, 0) for held, (_, kept) in self._held.items())
             room = self._free(device) + taken
             if device != MEMORY:
@@ -207,7 +214,8 @@ def free_memory(device: torch.device) -> float:
     system = Path("/proc/meminfo")
     if not system.exists():
         return float("inf")
-    return 1024 * int(re.search(r"MemAvailable:\s+(\d+)", system.read_text())[1])
+    told = dict(re.findall(r"(\w+):\s+(\d+)", system.read_text()))
+    return 1024 * (int(told["MemAvailable"]) + int(told.get("SwapFree", 0)))
 
 
 def _collect() -> None:

@@ -113,6 +113,7 @@ def test_a_changed_folder_is_another_version(tmp_path):
     assert Roster(overrides={"depth": str(folder)}).provenance("depth").version != before.version
 
 
+@pytest.mark.filterwarnings("ignore:on the CPU")
 def test_a_model_of_another_kind_in_a_role_is_refused_with_what_it_fits(tmp_path):
     folder = tiny.depth_anything(tmp_path / "mine")
     with pytest.raises(UserError, match=r"DepthAnythingForDepthEstimation.*fits as depth"):
@@ -246,8 +247,10 @@ def test_thriftier_settings_need_less_of_the_gpu_and_wait_in_memory():
     assert needs[0][GPU] == 8 * MB > needs[1][GPU] > needs[2][GPU]
 
 
-def test_too_little_memory_for_what_waits_there_is_told_too():
-    wanted, _ = order("long", weights=40_000 * MB, device=GPU, settings=Settings(offload="group"))
+def test_too_little_memory_for_what_waits_or_comes_through_there_is_told_too():
+    narrow = Settings(offload="group", quantisation="fp8")
+    wanted, _ = order("long", weights=40_000 * MB, device=GPU, settings=narrow)
+    assert wanted.needs(narrow)[CPU] == 10_000 * MB
     with pytest.raises(UserError, match=r"long needs 20\.0 GB of memory for its weights, and 16\.0 GB can be had"):
         Residency(free=lambda device: 16_000 * MB).hold(wanted)
 
