@@ -5,8 +5,8 @@
 3. views from the cube's faces and corners: what is still open there is closed;
 4. a short optimisation of what the centre sees against photograph and panorama.
 
-Quality `full` is the Recipe's (arXiv 2503.16611): an inpainter completes the views of 3. before, and 4. is a fit of
-everything to them and to the panorama.
+Quality `full` is the Recipe's (arXiv 2503.16611): in place of 2. an inpainter completes views from around, and 4. is a
+fit of everything to them and to the panorama.
 """
 
 from collections.abc import Iterator
@@ -63,10 +63,12 @@ LAYERS = 2
 SET_BACK, SKY_SET_BACK = 1.02, 1.06
 # Learning rates of the optimisation.
 RATES = {"sh": (0.1, 0.01), "logit_opacities": (0.1, 0.01), "log_scales": (0.02, 0.002)}
-# Yaw and pitch in degrees of the panorama's views, 75 degrees wide: for the short optimisation, and for the fit.
+# Yaw and pitch in degrees of the panorama's views, 75 degrees wide. A few steps have time for a few views; many would
+# spoil the Gaussians along the gaps between those, which show in one corner of one view only.
 RING = [(yaw, 0) for yaw in range(0, 360, 60)] + [(0, 80), (0, -80)]
-RECIPE_RING = [(yaw, 0) for yaw in range(0, 360, 45)]
-RECIPE_RING += [(yaw, pitch) for pitch in (50, -50) for yaw in range(0, 360, 90)] + [(0, 85), (0, -85)]
+CLOSED_RING = [(yaw, 0) for yaw in range(0, 360, 45)]
+CLOSED_RING += [(yaw, pitch) for pitch in (50, -50) for yaw in range(0, 360, 90)] + [(0, 85), (0, -85)]
+FEW_STEPS = 150
 # Blocks of pixels that one Gaussian may stand for in even regions.
 LARGEST = 8
 
@@ -101,15 +103,14 @@ def lift(
     whole = Layer(panorama, distance.astype(np.float32), np.ones(distance.shape, bool), sky)
     reach = np.sqrt(3) / 2 * cube
     visible, fixed = yield from _share(0.0, 0.2, _visible(_within(whole, level.panorama), photograph, position, level))
-    hidden = yield from _share(0.2, 0.3, _hidden(_within(whole, level.hidden), position, reach, eye_height))
     if level.completed:
-        parts = (visible, fixed, hidden)
         models = (inpainter, estimator, prompts)
-        gaussians = yield from _share(
-            0.3, 1.0, _recipe(parts, whole, photograph, position, level, cube, where, seed, scratch, models)
-        )
+        making = _recipe(visible, fixed, whole, photograph, position, level, cube, where, seed, scratch, models)
+        gaussians = yield from _share(0.2, 1.0, making)
     else:
-        targets = _targets(whole, photograph, position, level)
+        hidden = yield from _share(0.2, 0.3, _hidden(_within(whole, level.hidden), position, reach, eye_height))
+        ring = RING if level.steps[where.type == "cuda"] <= FEW_STEPS else CLOSED_RING
+        targets = _targets(whole, photograph, position, level, ring)
         everything = Gaussians.concatenate([visible, *fixed, *hidden]).to(where)
         found = yield from _share(0.3, 0.45, close_holes(everything, whole, position, cube))
         behind = Gaussians.concatenate([*fixed, *hidden, *found, shell(whole, position, reach)]).to(where)
@@ -119,20 +120,18 @@ def lift(
     return replace(gaussians, extra={})
 
 
-def _recipe(parts, layer, photograph, position, level, cube, where, seed, scratch, models) -> Iterator[Progress]:
+def _recipe(
+    visible, fixed, layer, photograph, position, level, cube, where, seed, scratch, models
+) -> Iterator[Progress]:
     """Completes the views from around and fits everything to them and to the panorama; returns all Gaussians."""
-    visible, fixed, hidden = parts
     inpainter, estimator, prompts = models
     if inpainter is None or inpainter.schedule == "whole":
         inpainter = BuiltinCompletion()
     if photograph is not None:
         inpainter.begin(photograph)
-    start, part = [], []
-    for number, group in enumerate(([visible], hidden, fixed)):  # the column `part` of each
-        start += group
-        part += [torch.full((sum(map(len, group)),), float(number))]
-    start, part = Gaussians.concatenate(start), torch.cat(part)
-    start = replace(start, extra=start.extra | {"part": part, "seen": (part != 1).float()}).to(where)
+    start = Gaussians.concatenate([visible, *fixed])
+    part = torch.where(torch.arange(len(start)) < len(visible), 0.0, 2.0)
+    start = replace(start, extra=start.extra | {"part": part}).to(where)
     cameras = candidates(layer, position, cube, level.completed)
     around = complete_around(
         start, layer, cameras, position, inpainter, estimator=estimator, prompts=prompts, seed=seed, kept=scratch
@@ -146,7 +145,7 @@ def _recipe(parts, layer, photograph, position, level, cube, where, seed, scratc
         start[part == 0],
         Gaussians.concatenate([start[part == 1], *(new.to(where) for new in found)]),
         Gaussians.concatenate([start[part == 2], shell(layer, position, reach).to(where)]),
-        _targets(layer, photograph, position, level, RECIPE_RING),
+        _targets(layer, photograph, position, level, CLOSED_RING),
         completed,
         cameras,
         steps=level.steps[where.type == "cuda"],
@@ -234,9 +233,7 @@ def _hidden(layer: Layer, position: np.ndarray, reach: float, eye_height: float)
     return parts
 
 
-def _targets(
-    layer: Layer, photograph: Photograph | None, position: np.ndarray, level: Quality, ring=RING
-) -> list[View]:
+def _targets(layer: Layer, photograph: Photograph | None, position: np.ndarray, level: Quality, ring) -> list[View]:
     """Pictures that the centre's Gaussians must show: the photograph, and a ring of views of the panorama.
 
     The sky's fringe is left out: the far shell shall not learn the leaves in front of it.
