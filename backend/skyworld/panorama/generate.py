@@ -146,7 +146,8 @@ def whole(placed: np.ndarray, mask: np.ndarray, crew: Crew):
     """One equirectangular view. A generator: yields Progress, returns picture [H, W, 3] and sky bool [H, W] or None."""
     camera = Camera.equirect((0, 0, 0), placed.shape[1])
     view = InpaintView(placed, ~mask, camera, "whole", crew.words.whole, crew.seed, crew.words.negative)
-    if not isinstance(crew.inpainter, ProgressiveInpainter):
+    # A protocol with methods only is met by a number of that name too, as a count of denoising steps is.
+    if not (isinstance(crew.inpainter, ProgressiveInpainter) and callable(crew.inpainter.steps)):
         return crew.inpainter.inpaint(view), None
     for report in crew.inpainter.steps(view):
         shown = None

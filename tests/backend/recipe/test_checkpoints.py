@@ -51,7 +51,8 @@ def few_and_small(monkeypatch):
 def test_a_photograph_and_a_sentence_become_worlds_with_checkpoints_in_every_role(checkpoints, tmp_path):
     Image.fromarray((landscape(camera(240, 160, 60, -4)) * 255).astype(np.uint8)).save(tmp_path / "photo.png")
     start = WorldParameters(photo=tmp_path / "photo.png", output=tmp_path / "a", device="cpu", fov=60, **checkpoints)
-    for source in ({}, {"photo": None, "prompt": "a lake", "output": tmp_path / "b"}):
+    all_at_once = {"heuristic": "adhoc", "refinement": 0, "output": tmp_path / "c"}
+    for source in ({}, {"photo": None, "prompt": "a lake", "output": tmp_path / "b"}, all_at_once):
         wish = start.model_copy(update={"panorama_width": 256, **source})
         list(generate(wish))
         world = World.open(wish.output)
