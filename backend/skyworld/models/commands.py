@@ -4,9 +4,10 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from skyworld.errors import UserError
-from skyworld.models import profiles, store
+from skyworld.models import checkpoints, profiles, store
 from skyworld.progress import Progress
 
 _GB = 1e9
@@ -86,11 +87,23 @@ def shown(model: str) -> str:
     if found.folder:
         facts["folder"] = str(found.folder)
         facts["on disk"] = f"{found.size / _GB:.2f} GB"
+        if known is None:
+            facts |= _kind(found.folder)
         weights = sum(store.weights(found.folder).values()) / 4 if found.state == "complete" else 0
         facts["parameters"] = f"{weights / 1e6:,.0f} million" if weights else "unknown"
     lines = [(name, line) for name, text in facts.items() for line in str(text).split("\n")]
     named = [("" if before and before[0] == name else name, line) for before, (name, line) in _pairs(lines)]
     return "\n".join(f"{name:<13} {line}" for name, line in named)
+
+
+def _kind(folder: Path) -> dict[str, str]:
+    """What a folder's configuration says it is, and the roles that it fits."""
+    try:
+        names = checkpoints.names_in(folder)
+    except UserError as error:
+        return {"architecture": f"unknown: it {error.problem}"}
+    roles = [role for role, adapters in checkpoints.ADAPTERS.items() if any(name in adapters for name in names)]
+    return {"architecture": names[0] if names else "unnamed", "for": ", ".join(roles) or "no role"}
 
 
 def _pairs(lines: list) -> Iterator:

@@ -248,6 +248,12 @@ def test_the_list_names_every_checkpoint_and_what_is_here(hub, capsys):
     assert json.loads(skyworld(capsys, "list", "--json")[1].out)["profiles"][0]["name"] == "8gb"
 
 
+def test_show_tells_what_a_folder_of_ones_own_is_good_for(checkpoint, tmp_path, capsys):
+    told = skyworld(capsys, "show", str(checkpoint))[1].out
+    assert "ZoeDepthForDepthEstimation" in told and "for           depth" in told
+    assert "neither model_index.json nor config.json" in skyworld(capsys, "show", str(tmp_path))[1].out
+
+
 def test_show_tells_licence_size_and_where_it_lies(hub, capsys):
     assert "here          no" in skyworld(capsys, "show", "zoedepth")[1].out
     fetch()
