@@ -168,7 +168,8 @@ def perspective(placed: np.ndarray, mask: np.ndarray, steps: tuple[Step, ...], c
         elif step is Anchor.REMOVE:
             picture[anchor], known[anchor], fixed = 0, False, mask
         else:
-            complete_view(picture, known, fixed, step.camera(crew.side), _asking(step, index, crew))
+            taken = step.taken(len(picture))
+            complete_view(picture, known, fixed, step.camera(crew.side), _asking(step, index, crew), taken)
             done = crew.completing((index + 1) / len(steps))
             what = "panorama" if step.region == "whole" else step.region
             yield Progress(done, f"Completing the {what}", write_preview(picture, crew.preview))

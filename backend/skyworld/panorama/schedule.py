@@ -2,6 +2,8 @@
 
 The heuristics of "A Recipe for Generating 3D Worlds From a Single Image" (arXiv 2503.16611), panorama step. How the
 top and bottom views are turned is not published: four each, 45 degrees up and down, meet above and below the viewer.
+They see far across the horizon, and so the photograph and its copy; what they say is taken beyond 25 degrees only, or
+the words for the sky would paint what stands at the horizon.
 """
 
 from dataclasses import dataclass
@@ -13,16 +15,26 @@ import numpy as np
 from skyworld.camera import Camera, turned
 
 SIDE = 1024  # px of a view
+POLAR = 25.0  # degrees; the horizon's views reach 40 and more
 
 
 @dataclass(frozen=True)
 class Look:
-    """One view. yaw, pitch, fov in degrees; region: which prompt applies, "whole" for all of the sphere at once."""
+    """One view. yaw, pitch, fov in degrees; region: which prompt applies, "whole" for all of the sphere at once.
+
+    beyond: degrees above (pitch > 0) or below the horizon from which on its answer is taken; None takes all.
+    """
 
     yaw: float
     pitch: float
     fov: float
     region: Literal["sky", "horizon", "ground", "whole"]
+    beyond: float | None = None
+
+    def taken(self, height: int) -> np.ndarray:
+        """bool [height]: the rows of a panorama for which its answer is taken."""
+        elevation = 90 - (np.arange(height) + 0.5) / height * 180
+        return np.ones(height, bool) if self.beyond is None else elevation * np.sign(self.pitch) > self.beyond
 
     def camera(self, side: int = SIDE) -> Camera:
         if self.region == "whole":
@@ -44,7 +56,7 @@ Step = Look | Anchor
 def poles() -> list[Look]:
     """Sky and ground, seen while a copy of the photograph stands behind the viewer as an anchor."""
     looks = [("sky", 45.0), ("ground", -45.0)]
-    return [Look(yaw, pitch, 120.0, region) for region, pitch in looks for yaw in (0.0, 180.0, 90.0, -90.0)]
+    return [Look(yaw, pitch, 120.0, region, POLAR) for region, pitch in looks for yaw in (0.0, 180.0, 90.0, -90.0)]
 
 
 def horizon() -> list[Look]:

@@ -113,21 +113,32 @@ def _inside(at: tuple[np.ndarray, np.ndarray], camera: Camera, slack: float) -> 
     return (u > -slack) & (u < camera.width + slack) & (v > -slack) & (v < camera.height + slack)
 
 
-def complete_view(picture, known, fixed, camera: Camera, answer: Callable[[np.ndarray, np.ndarray], np.ndarray]):
+def complete_view(
+    picture: np.ndarray,
+    known: np.ndarray,
+    fixed: np.ndarray,
+    camera: Camera,
+    answer: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    taken: np.ndarray | None = None,
+) -> bool:
     """Lays what `answer(seen [h, w, 3], unknown bool [h, w])` says into picture [H, W, 3] and known [H, W], in place.
 
     Taken over is what was unknown, and a feather of what earlier views added, for which the view asks as well; never
-    `fixed` (bool [H, W]). False where the view has nothing unknown.
+    `fixed` (bool [H, W]), and only rows that are `taken` (bool [H]; None: all). False where there is nothing to ask.
     """
+    width = picture.shape[1]
+    taken = np.ones(len(picture), bool) if taken is None else taken
     seen, unknown = see(picture, known, camera)
-    if not unknown.any():
+    if not (unknown & taken[(positions(camera, width)[1] + 0.5).astype(int)]).any():
         return False
     share = feathered(unknown)
-    coarse = camera.resized(camera.width // 4)
-    held = cv2.remap(fixed.astype(np.float32), *positions(coarse, picture.shape[1]), cv2.INTER_LINEAR)
+    held = cv2.remap(fixed.astype(np.float32), *positions(camera.resized(camera.width // 4), width), cv2.INTER_LINEAR)
     share *= unknown | (cv2.resize(held, unknown.shape[::-1]) < 0.001)
-    layers = np.concatenate([answer(seen, share > 0), share[..., None]], -1).astype(np.float32)
-    for place, laid, inside in onto(layers, camera, picture.shape[1]):
+    asked = share > 0
+    painted = np.where(asked[..., None], answer(seen, asked), seen)
+    layers = np.concatenate([painted, share[..., None]], -1).astype(np.float32)
+    for place, laid, inside in onto(layers, camera, width):
+        inside &= taken[place[0], None]
         part = np.where(known[place], laid[..., 3], 1) * (inside & ~fixed[place])
         picture[place] += part[..., None].astype(np.float32) * (laid[..., :3] - picture[place])
         known[place] |= inside

@@ -57,6 +57,20 @@ def test_the_anchored_order_sees_sky_and_ground_between_placing_and_removing_the
     assert len(around) == 8 and {look.fov for look in around} == {85}
 
 
+def test_what_stands_at_the_horizon_is_not_painted_by_the_words_for_the_sky():
+    class Regions(Painter):
+        def inpaint(self, view):
+            self.views.append(view)
+            shade = {"sky": 1.0, "horizon": 0.5, "ground": 0.0}[view.region]
+            return np.full(view.picture.shape, shade, np.float32)
+
+    panorama = made(Regions())
+    grey = np.where(panorama.photograph_mask, 0.5, panorama.picture[..., 0])
+    elevation = 90 - (np.arange(WIDTH // 2) + 0.5) / WIDTH * 360
+    assert np.abs(grey[np.abs(elevation) < 23] - 0.5).max() < 0.02
+    assert grey[elevation > 30].min() > 0.98 and grey[elevation < -30].max() < 0.02
+
+
 def test_the_sequential_order_goes_around_first_and_places_no_copy():
     steps = HEURISTICS["sequential"]
     assert not any(isinstance(step, Anchor) for step in steps)
