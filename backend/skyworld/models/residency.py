@@ -62,7 +62,8 @@ class Residency:
 
     def __init__(self, free: Callable[[torch.device], float] | None = None):
         self._free = free or free_memory
-        self._held: OrderedDict[Order, tuple[Any, Settings]] = OrderedDict()
+        self._held: OrderedDict[Order, Any] = OrderedDict()
+        self._found: dict[Order, Settings] = {}  # with which an order turned out to fit, where not with its own
         self._lock = threading.RLock()
 
     def hold(self, order: Order) -> "Kept":
@@ -73,21 +74,21 @@ class Residency:
         """Loads it where it is not there. UserError where it would not fit even alone."""
         with self._lock:
             if order not in self._held:
-                self._load(order, order.settings)
+                self._load(order)
             self._held.move_to_end(order)
-            return self._held[order][0]
+            return self._held[order]
 
     def settings(self, order: Order) -> Settings:
-        """How it is held now, or would be."""
-        return self._held[order][1] if order in self._held else order.settings
+        """How it is held, or would be."""
+        return self._found.get(order, order.settings)
 
     def thriftier(self, order: Order) -> Settings | None:
-        """Puts everything out and loads this one in the next thriftier setting; None where there is none."""
+        """Puts everything out and holds this one in the next thriftier setting; None where there is none."""
         with self._lock:
             settings = self.settings(order).thriftier()
             self.clear()
             if settings is not None:
-                self._load(order, settings)
+                self._found[order] = settings
             return settings
 
     def clear(self) -> None:
@@ -99,29 +100,44 @@ class Residency:
         """What is loaded, longest unused first."""
         return [order.provenance.name for order in self._held]
 
-    def _load(self, order: Order, settings: Settings) -> None:
-        while (short := self._short(order, settings)) and self._held:
-            self._held.popitem(last=False)
-            _collect()
-        if short:
-            device, need, room = short
-            raise UserError(
-                f"{order.provenance.name} needs {need / GB:.1f} GB of {'GPU ' * (device != MEMORY)}memory "
-                f"for its weights, and {max(room, 0) / GB:.1f} GB can be had",
-                hint="Choose a smaller profile, or close other programs",
-            )
-        self._held[order] = (order.load(settings), settings)
+    def _load(self, order: Order) -> None:
+        """Makes room for it by putting others out, and where that is not enough by holding it thriftier."""
+        asked = settings = self.settings(order)
+        first = None
+        while short := self._short(order, settings):
+            first = first or short
+            if self._held:
+                self._held.popitem(last=False)
+                _collect()
+                first = None
+                continue
+            thriftier = settings.thriftier() if short[0] != MEMORY else None
+            if thriftier is None:
+                raise UserError(_told_short(order, *first), hint="Choose a smaller profile, or close other programs")
+            settings = thriftier
+        if settings != asked:
+            warnings.warn(f"{_told_short(order, *first)}; it is held with {told(settings)}, slower", stacklevel=4)
+            self._found[order] = settings
+        self._held[order] = order.load(settings)
 
     def _short(self, order: Order, settings: Settings) -> tuple[torch.device, int, float] | None:
         """(where, bytes needed, bytes to be had) of what would not fit beside what is held, or None."""
         for device, need in order.loading(settings).items():
-            taken = sum(held.needs(kept).get(device, 0) for held, (_, kept) in self._held.items())
+            taken = sum(held.needs(self.settings(held)).get(device, 0) for held in self._held)
             room = self._free(device) + taken
             if device != MEMORY:
                 room = (1 - WORKING_SHARE) * min(room, order.limit or room)
             if need > room - taken:
                 return device, need, room
         return None
+
+
+def _told_short(order: Order, device: torch.device, need: int, room: float) -> str:
+    memory = "memory" if device == MEMORY else "GPU memory"
+    return (
+        f"{order.provenance.name} needs {need / GB:.1f} GB of {memory} for its weights, "
+        f"and {max(room, 0) / GB:.1f} GB can be had"
+    )
 
 
 class Kept:
@@ -141,7 +157,7 @@ class Kept:
         settings = self._residency.settings(self._order)
         if settings == self._order.settings:
             return self._order.provenance
-        version = f"{self._order.provenance.version} ({told(settings)}: the GPU's memory was full)".strip()
+        version = f"{self._order.provenance.version} ({told(settings)}, for the GPU's memory)".strip()
         return replace(self._order.provenance, version=version)
 
     def __getattr__(self, name: str):

@@ -230,10 +230,26 @@ def test_one_that_would_not_fit_even_alone_is_refused_before_it_is_loaded():
 
 
 def test_a_profile_keeps_to_its_size_on_a_larger_card():
-    free = Residency(free=lambda device: 80_000 * MB)
-    wanted, _ = order("large", weights=20_000 * MB, device=GPU, limit=8e9)
-    with pytest.raises(UserError, match=r"needs 20\.0 GB of GPU memory .* 6\.4 GB can be had.*smaller profile"):
-        free.hold(wanted)
+    residency = Residency(free=lambda device: 80_000 * MB)
+    wanted, loaded = order("large", weights=20_000 * MB, device=GPU, limit=8e9)
+    with pytest.warns(UserWarning, match=r"large needs 20\.0 GB of GPU memory .* 6\.4 GB .*layers off-loaded"):
+        held = residency.hold(wanted)
+    assert [settings.offload for settings in loaded] == ["group"]
+    assert "groups of layers off-loaded" in held.provenance.version
+    vast, loaded = order("vast", weights=200_000 * MB, device=GPU, limit=8e9)
+    with pytest.raises(UserError, match=r"vast needs 200\.0 GB of .*memory .*smaller profile"):
+        residency.hold(vast)
+    assert not loaded
+
+
+def test_one_that_was_held_thriftier_is_so_again_after_it_was_put_out():
+    residency, (wanted, loaded) = Residency(), order("a", fills=[1])
+    painter = residency.hold(wanted)
+    with pytest.warns(UserWarning):
+        painter.inpaint("view")
+    residency.clear()
+    painter.inpaint("view")
+    assert loaded == [BARE, BARE.thriftier(), BARE.thriftier()]
 
 
 def test_thriftier_settings_need_less_of_the_gpu_and_wait_in_memory():
@@ -264,7 +280,7 @@ def test_a_call_that_fills_the_memory_is_done_again_thriftier_and_said_so():
         photograph, view, settings = painter.inpaint("view")
     assert (photograph, view) == ("photograph", "view")
     assert settings == BARE.thriftier() and loaded == [BARE, BARE.thriftier()]
-    assert painter.provenance.version == "1 (idle parts off-loaded, the VAE in tiles: the GPU's memory was full)"
+    assert painter.provenance.version == "1 (idle parts off-loaded, the VAE in tiles, for the GPU's memory)"
     assert wanted.provenance.version == "1", "what a stage is known by does not change under it"
 
 
