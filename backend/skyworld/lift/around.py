@@ -1,9 +1,9 @@
 """Views from around the centre, completed by an inpainter (Recipe, arXiv 2503.16611, section 3.2).
 
-Of 14 positions x 14 rotations those views are completed that show enough of what the centre never saw, the one
-that shows most of it first. What is guessed to stand there (`hidden_layer`) is what the inpainter begins with;
-where nothing is, or where a depth model disagrees, new Gaussians are made from the completed view. Then that place
-counts as seen, and all views are measured against it: each is a picture that the fit may hold the world to.
+Of 14 positions x 14 rotations those views are completed that show enough of nothing, the one that shows most of it
+first. The inpainter gets the render, with the built-in completion where nothing is, and the mask; depth there is a
+depth model's, brought to the render's, or goes on from what lies behind at the rim. New Gaussians are made of what was
+filled, and all other views are measured with them. Each completed view is a picture that the fit may hold the world to.
 """
 
 import heapq
@@ -22,22 +22,20 @@ from skyworld.lift.alignment import aligned
 from skyworld.lift.init import gaussians_of_view
 from skyworld.lift.points import DepthView, Layer
 from skyworld.lift.rim import continued, far_side, nearest
+from skyworld.models.builtin.completion import completed
 from skyworld.models.roles import DepthEstimator, Description, Inpainter, InpaintView
 from skyworld.progress import Progress
 from skyworld.splats import Gaussians, rasterize
-from skyworld.splats.spherical_harmonics import C0
 from skyworld.world.files import atomic_write
 
 # Yaw and pitch in degrees: 8 along the horizon, 3 up, 3 down; fields of view of 90 degrees.
 ROTATIONS = [(45 * k, 0) for k in range(8)] + [(120 * k, pitch) for pitch in (55, -55) for k in range(3)]
-# A pixel shows something new where less than this of it is of what has been seen.
-NEW = 0.5
-# Least share of a view that must be new; cracks narrower than 3 px of a coarse picture do not count.
+# A pixel is open where it shows less than this of anything.
+OPEN = 0.5
+# Least share of a view that must be open; cracks narrower than 3 px of a coarse picture do not count.
 LEAST, COARSE = 0.01, 128
-# How much of the rendered guess an inpainter may change, of its denoising (Recipe, section 3.2).
+# How much of the guess an inpainter may change, of its denoising (Recipe, section 3.2).
 STRENGTH = 0.9
-# What a depth model must deviate by from the guess to be believed; what is as far as the front pixel in its picture.
-DEVIATION, FRONT = 1.1, 0.08
 BATCH = 4
 LARGEST = 8
 
@@ -47,18 +45,18 @@ class Completed:
     """A view as the inpainter left it.
 
     index: which candidate.  picture: [h, w, 3] uint8.  filled: [h, w] bool, what it was asked for.
-    replaced: bool, where new Gaussians are made.  inverse: float32 1 / depth, per metre.  sky: bool.
+    hole: bool, where nothing was before.  inverse: float32 1 / depth, per metre.  sky: bool.
     """
 
     index: int
     picture: np.ndarray
     filled: np.ndarray
-    replaced: np.ndarray
+    hole: np.ndarray
     inverse: np.ndarray
     sky: np.ndarray
 
     def write(self, path: Path) -> None:
-        masks = np.stack([self.filled, self.replaced, self.sky])
+        masks = np.stack([self.filled, self.hole, self.sky])
         with atomic_write(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, index=self.index, picture=self.picture, inverse=self.inverse, masks=masks)
 
@@ -95,8 +93,7 @@ def complete_around(
 ) -> Iterator[Progress]:
     """Yields progress; returns the Gaussians with what was added, all on their device, and the list of `Completed`.
 
-    gaussians: with the columns `sky`, `seen`, 1 for what the centre sees, 0 for what is guessed behind it, and
-               `part`, 1 for all that is behind; those that are added are seen.
+    gaussians: what the centre sees, with the columns `sky` and `part`; the new ones are of part 1.
     kept:      a folder for the completed views: those that lie there from a job that was stopped are taken first.
     """
     finished, views = [], sorted(kept.glob("view_*.npz")) if kept else []
@@ -107,7 +104,7 @@ def complete_around(
     waiting = []
     for start in range(0, len(cameras), BATCH):
         batch = range(start, min(start + BATCH, len(cameras)))
-        shares = new_shares(gaussians, [cameras[index] for index in batch])
+        shares = open_shares(gaussians, [cameras[index] for index in batch])
         waiting += [(-share, index) for share, index in zip(shares, batch, strict=True) if share >= LEAST]
         yield Progress(0.3 * batch[-1] / len(cameras), f"looking around from {len(cameras)} views")
     heapq.heapify(waiting)
@@ -115,7 +112,7 @@ def complete_around(
     while waiting:
         _, index = heapq.heappop(waiting)
         # Other views have filled some of what this one showed: measured again, it may not be the best any more.
-        share = new_shares(gaussians, [cameras[index]])[0]
+        share = open_shares(gaussians, [cameras[index]])[0]
         if share < LEAST:
             continue
         if waiting and share < -waiting[0][0]:
@@ -132,61 +129,49 @@ def complete_around(
 
 
 @torch.no_grad()
-def new_shares(gaussians: Gaussians, cameras: Sequence[Camera]) -> list[float]:
-    """Share of each view that shows what has not been seen yet, or nothing."""
-    coarse = [camera.resized(COARSE) for camera in cameras]
-    seen = rasterize(gaussians, coarse, colours=_flags(gaussians)).colour[..., 0]
-    new = (seen < NEW).float()[:, None]
-    return (-torch.nn.functional.max_pool2d(-new, 3, 1)).mean((1, 2, 3)).tolist()
-
-
-def _flags(gaussians: Gaussians) -> torch.Tensor:
-    """[N, 3] to be drawn as colours: seen, sky, nothing."""
-    seen, sky = gaussians.extra["seen"], gaussians.extra["sky"]
-    return torch.stack([seen, sky, torch.zeros_like(sky)], 1)
+def open_shares(gaussians: Gaussians, cameras: Sequence[Camera]) -> list[float]:
+    """Share of each view that shows nothing."""
+    alpha = rasterize(gaussians, [camera.resized(COARSE) for camera in cameras]).alpha
+    empty = (alpha < OPEN).float()[:, None]
+    return (-torch.nn.functional.max_pool2d(-empty, 3, 1)).mean((1, 2, 3)).tolist()
 
 
 @torch.no_grad()
 def _completed(gaussians, camera: Camera, index: int, inpainter, estimator, prompts, seed: int) -> Completed:
     """What the inpainter makes of the view, and how far away that is."""
     render = rasterize(gaussians, [camera])
+    shell = rasterize(gaussians, [camera], colours=gaussians.extra["sky"][:, None].expand(-1, 3).contiguous())
     alpha, depth = render.alpha[0].cpu().numpy(), render.depth[0].cpu().numpy()
-    seen, sky, _ = np.moveaxis(rasterize(gaussians, [camera], colours=_flags(gaussians)).colour[0].cpu().numpy(), -1, 0)
-    guess = (alpha >= NEW) & (depth > 0)
+    sky = shell.colour[0, ..., 0].cpu().numpy() > 0.5 * np.maximum(alpha, 1e-6)
+    hole = (alpha < OPEN) | (depth <= 0)
     picture = np.clip(render.colour[0].cpu().numpy() / np.maximum(alpha, 1e-6)[..., None], 0, 1)
-    window = np.ones((3, 3), np.uint8)
-    new = cv2.morphologyEx((seen < NEW).astype(np.uint8), cv2.MORPH_OPEN, window)
-    unknown = cv2.dilate(new, window) > 0
+    unknown = cv2.dilate(hole.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    inverse = np.where(hole, 0, 1 / np.maximum(depth, 1e-3)).astype(np.float32)
+    region, prompt = _words(camera, prompts)
     asked = InpaintView(
-        picture,
+        picture if inpainter.provenance.builtin else completed(picture, hole, inverse, seed),
         unknown,
         camera,
-        *_words(camera, prompts),
+        region,
+        prompt,
         seed=seed,
         negative=prompts.negative if prompts else "",
         strength=STRENGTH,
-        depth=np.where(guess, depth, 0).astype(np.float32),
+        depth=np.where(hole, 0, depth).astype(np.float32),
     )
     answer = inpainter.inpaint(asked)
     if not np.isfinite(answer).all():
         raise UserError(f"{inpainter.provenance.name} gave colours that are not finite", hint="Try another precision")
     picture = np.where(unknown[..., None], np.clip(answer, 0, 1), picture)
-    inverse = np.where(guess, 1 / np.maximum(depth, 1e-3), 0).astype(np.float32)
-    hole = ~guess
     far = far_side(inverse, hole)
-    sky = sky > NEW * np.maximum(alpha, 1e-6)
-    if far.any() and hole.any():
+    if far.any():
         rows, columns = nearest(far)
         sky = np.where(hole, sky[rows, columns], sky)
-        inverse = np.where(hole, continued(inverse, hole), inverse)
-    replaced = unknown & hole & (inverse > 0)
+    sure, inverse = ~hole & (alpha > 0.9) & ~sky, continued(inverse, hole)
     if estimator is not None:
-        told, valid = aligned(estimator.estimate(picture, camera), inverse, (seen > 0.9) & (alpha > 0.9) & ~sky)
-        other = np.abs(np.log(np.maximum(told, 1e-6) / np.maximum(inverse, 1e-6))) > np.log(DEVIATION)
-        wrong = unknown & valid & (hole | other)
-        inverse, sky, replaced = np.where(wrong, told, inverse), sky & ~wrong, replaced | wrong
-    eight = np.round(picture * 255).astype(np.uint8)
-    return Completed(index, eight, unknown, replaced, inverse.astype(np.float32), sky)
+        told, valid = aligned(estimator.estimate(picture, camera), inverse, sure)
+        inverse, sky = np.where(hole & valid, told, inverse), sky & ~(hole & valid)
+    return Completed(index, np.round(picture * 255).astype(np.uint8), unknown, hole & (inverse > 0), inverse, sky)
 
 
 def _words(camera: Camera, prompts: Description | None) -> tuple[str, str]:
@@ -199,51 +184,16 @@ def _words(camera: Camera, prompts: Description | None) -> tuple[str, str]:
     return region, ", ".join(text for text in (first, prompts.atmosphere) if text)
 
 
-@torch.no_grad()
 def _grown(gaussians: Gaussians, camera: Camera, view: Completed, layer: Layer, centre: np.ndarray) -> Gaussians:
-    """The Gaussians with the view in them: guesses get its colours, or give way to new Gaussians."""
-    device = gaussians.device
-    picture = torch.from_numpy(view.picture).to(device).float() / 255
-    inverse = torch.from_numpy(view.inverse).to(device)
-    filled, replaced = (torch.from_numpy(mask).to(device) for mask in (view.filled, view.replaced))
-    rows, at = _in_front(gaussians, camera, inverse, filled)
-    # The difference to what is rendered now, not the colour itself: what is finer than the view's pixels stays.
-    render = rasterize(gaussians, [camera])
-    shown = render.colour[0] / render.alpha[0].clamp_min(1e-6)[..., None]
-    change = (picture - shown)[at]
-    change = torch.where(change.abs() > 1.5 / 255, change, 0.0)
-    sh, seen = gaussians.sh.clone(), gaussians.extra["seen"].clone()
-    sh[rows, 0] += change / C0
-    seen[rows] = 1
-    gaussians = replace(gaussians, sh=sh, extra=gaussians.extra | {"seen": seen})
-    gone = torch.zeros(len(gaussians), dtype=torch.bool, device=device)
-    gone[rows[replaced[at]]] = True
-    parts = [gaussians[~gone]]
-    if view.replaced.any():
-        depth = 1 / np.maximum(view.inverse, 1e-5)
-        made = gaussians_of_view(
-            DepthView(camera, view.picture.astype(np.float32) / 255, depth, view.replaced, view.sky), LARGEST
-        )
-        made = made[torch.from_numpy(_behind(made.means.numpy(), layer, centre))]
-        ones = torch.ones(len(made))
-        parts.append(replace(made, extra=made.extra | {"seen": ones, "part": ones}).to(device))
-    return Gaussians.concatenate(parts)
-
-
-def _in_front(gaussians: Gaussians, camera: Camera, inverse: torch.Tensor, mask: torch.Tensor):
-    """Rows of the guesses that the view shows within `mask`, and their pixels (row, column)."""
-    guesses = (gaussians.extra["seen"] < 0.5).nonzero()[:, 0]
-    device = gaussians.device
-    rotation = torch.from_numpy(camera.rotation.astype(np.float32)).to(device)
-    position = torch.from_numpy(camera.position.astype(np.float32)).to(device)
-    x, y, z = ((gaussians.means[guesses] - position) @ rotation).unbind(1)
-    near = z.clamp_min(1e-3)
-    column = (x / near * float(camera.K[0, 0]) + float(camera.K[0, 2])).floor().long()
-    row = (y / near * float(camera.K[1, 1]) + float(camera.K[1, 2])).floor().long()
-    inside = (z > 1e-3) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
-    at = row.clamp(0, camera.height - 1), column.clamp(0, camera.width - 1)
-    shown = inside & mask[at] & ((z * inverse[at] - 1).abs() < FRONT)
-    return guesses[shown], (at[0][shown], at[1][shown])
+    """With Gaussians for the view's hole, those left out that would stand before what the centre sees."""
+    if not view.hole.any():
+        return gaussians
+    depth = 1 / np.maximum(view.inverse, 1e-5)
+    picture = view.picture.astype(np.float32) / 255
+    made = gaussians_of_view(DepthView(camera, picture, depth, view.hole, view.sky), LARGEST)
+    made = made[torch.from_numpy(_behind(made.means.numpy(), layer, centre))]
+    made = replace(made, extra=made.extra | {"part": torch.ones(len(made))})
+    return Gaussians.concatenate([gaussians, made.to(gaussians.device)])
 
 
 def _behind(means: np.ndarray, layer: Layer, centre: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 Splatfacto's schedule for 30,000 steps, scaled to 5,000: the means' rate falls a hundredfold, refinement from a tenth
 to half of the steps, no opacity reset, SSIM 0.2. Otherwise than there:
+* what the centre sees is not refined: it has a Gaussian for each pixel, and what a split moves off its surface is
+  seen from beside as a spot; what lies behind it is cloned, not split;
 * pictures are at their full size from the start and colours have no harmonics, for the Gaussians begin as fine as the
   pictures, and from one centre a colour that depends on the direction cannot be told from a wrong one;
 * what the centre sees and what lies behind it are fitted one after the other, each with the other as it is: in one
@@ -20,15 +22,15 @@ from skyworld.camera import Camera
 from skyworld.lift.around import Completed
 from skyworld.progress import Progress
 from skyworld.splats import Gaussians
-from skyworld.splats.densify import GradientRule
+from skyworld.splats.densify import GradientRule, Still
 from skyworld.splats.distortion import Distortion
 from skyworld.splats.train import Schedule, View, fit
 from skyworld.world.files import atomic_write
 
 # Share of the steps for what the centre sees; in the others, how often a view of the panorama is taken.
 VISIBLE, PANORAMA = 0.6, 0.4
-# Growth of the number of Gaussians at most: there is one for each pixel already.
-GROWTH = 1.15
+# Growth of the number of Gaussians behind what the centre sees, at most.
+GROWTH = 1.3
 # Seconds a step and a million Gaussians takes on one CPU core, for the warning.
 CPU_SECONDS = 4.0
 
@@ -78,7 +80,7 @@ def _fitted(gaussians, fixed, views, steps, extent, seed, checkpoint, distortion
         gaussians,
         views,
         schedule,
-        strategy=rule,
+        strategy=Still() if distortion is None else rule,
         distortion=distortion,
         fixed=fixed,
         resume=torch.load(checkpoint, map_location="cpu", weights_only=True) if _is_there(checkpoint) else None,
@@ -115,6 +117,7 @@ def scaled(steps: int, extent: float, count: int, seed: int) -> tuple[Schedule, 
         end=round(0.5 * steps),
         every=max(1, steps // 50),
         reset_every=0,
+        clone_below=1e9,
         cap=round(GROWTH * count),
         absolute=False,
     )

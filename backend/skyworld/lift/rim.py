@@ -3,26 +3,28 @@
 import cv2
 import numpy as np
 
-# How much nearer than the farthest around it a pixel of the rim may be and still belong to the far side.
-SAME = 1.15
+# How much nearer than the farthest within 3 px a pixel of the rim may be and still belong to the far side; how much
+# farther than the nearest across the hole it must be.
+SAME, APART = 1.15, 1.3
 
 
 def far_side(inverse: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Known pixels (bool [h, w]) that are among the farthest about them, by inverse depth [h, w].
+    """Pixels within 3 px of the hole (bool [h, w]) that lie behind what else is around it, by inverse depth [h, w].
 
-    About: across the hole, wherever they lie at its rim; else within 3 px.
+    Where all around it is about as far, all of them.
     """
-    inverse = np.where(hole, np.float32(1e9), inverse).astype(np.float32)
-    far = ~hole & (inverse / SAME <= cv2.erode(inverse, np.ones((7, 7), np.uint8)))
+    within = cv2.dilate(hole.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    lowest = np.where(~hole, inverse, np.float32(1e9)).astype(np.float32)
+    far = within & ~hole & (lowest <= SAME * cv2.erode(lowest, np.ones((7, 7), np.uint8)))
+    rim = within & ~hole
+    lowest, highest = np.where(rim, inverse, 1e9).astype(np.float32), np.where(rim, inverse, 0).astype(np.float32)
     inside = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
-    rim = np.where(~hole & (cv2.dilate(hole.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0), inverse, np.float32(1e9))
-    radius = 4
-    while radius <= inside.max():
-        wide = (inside >= radius).astype(np.uint8)
-        beside = cv2.dilate(wide, np.ones((4 * radius + 5,) * 2, np.uint8)) > 0
-        farthest = cv2.erode(rim, np.ones((8 * radius + 5,) * 2, np.uint8))
-        # A wider hole has more of the far surface's own slope at its rim.
-        far &= ~beside | (inverse / (SAME + 0.04 * radius**0.5) <= farthest)
+    radius = 2
+    while radius <= inside.max():  # holes of this half width, and up to twice as wide
+        beside = cv2.dilate((inside >= radius).astype(np.uint8), np.ones((4 * radius + 9,) * 2, np.uint8)) > 0
+        window = np.ones((8 * radius + 9,) * 2, np.uint8)
+        first, last = cv2.dilate(highest, window), cv2.erode(lowest, window)
+        far &= ~beside | (APART * inverse <= first) | (first <= APART * last)
         radius *= 2
     return far
 

@@ -14,8 +14,8 @@ from skyworld.models.roles import InpaintView, Photograph, Provenance
 
 # Width at which the filling begins, px; half width of a patch there.
 COARSE, HALF = 128, 3
-# A source may be so many times as far or as near as the place it fills; a nearer pixel than this is in front of it.
-ALIKE, IN_FRONT = 1.7, 1.3
+# A source may be so many times as near, or as far, as the place it fills; what is nearer is another thing, in front.
+NEARER, FARTHER = 1.12, 1.7
 ROUNDS = 3
 
 
@@ -100,7 +100,7 @@ def _doubled(places: np.ndarray, hole: np.ndarray) -> np.ndarray:
 def _difference(picture, inverse, hole, row, column, i, j, half, worst):
     """Mean squared difference of the patches around (row, column) and (i, j), without what stands in front."""
     height, width = hole.shape
-    limit = inverse[row, column] * IN_FRONT
+    limit = inverse[row, column] * NEARER
     total, count = np.float32(0), np.float32(0)
     for dy in range(-half, half + 1):
         y = row + dy
@@ -162,7 +162,7 @@ def _match(picture, hole, inverse, source, places, half, far, seed):
                     if i < 0 or i >= height or j < 0 or j >= width or not source[i, j]:
                         continue
                     ratio = inverse[i, j] / max(inverse[row, column], np.float32(1e-9))
-                    if ratio > ALIKE or ratio * ALIKE < 1:
+                    if ratio > NEARER or ratio * FARTHER < 1:
                         continue
                     cost = _difference(picture, inverse, hole, row, column, i, j, half, best)
                     if cost < best or attempt == 0:
