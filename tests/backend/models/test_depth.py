@@ -69,6 +69,17 @@ def test_depth_pro_measures_further_through_a_longer_lens(tmp_path, picture):
     assert np.allclose(far.depth[inside], ratio * near.depth[inside], rtol=1e-3)
 
 
+def test_pictures_come_to_the_models_own_size_and_keep_their_shape(tmp_path, monkeypatch):
+    adapter, seen = load(tiny.zoedepth(tmp_path / "model")), []
+    adapter.preprocessing = {"size": {"height": 384, "width": 512}}  # as the published one has it
+    model = type("Model", (), {"__call__": lambda self, pixels: seen.append(pixels.shape[2:]) or 1 / 0})()
+    monkeypatch.setattr(adapter, "_models", (model,))
+    for shape in ((1024, 1024), (600, 900), (900, 600)):
+        with pytest.raises(ZeroDivisionError):
+            adapter.estimate(np.zeros((*shape, 3), np.float32), camera())
+    assert [tuple(each) for each in seen] == [(512, 512), (384, 576), (736, 512)]
+
+
 def test_relative_depth_is_no_depth(tmp_path):
     with pytest.raises(UserError, match="tells near from far, but no depth"):
         load(tiny.depth_anything(tmp_path / "model", kind="relative", max_depth=1))

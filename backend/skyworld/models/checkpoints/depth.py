@@ -51,6 +51,11 @@ class TransformersDepth(Held):
         valid = np.isfinite(depth) & (depth > 0) & (depth < far)
         return DepthEstimate(np.where(valid, depth, 1.0).astype(np.float32), valid)
 
+    def _wanted(self, height: int, width: int) -> tuple[int, int]:
+        """The size that the checkpoint was trained at, as its preprocessing says, else this."""
+        size = self.preprocessing.get("size", {})
+        return size.get("height", height), size.get("width", width)
+
     def _depth(self, model: torch.nn.Module, picture: np.ndarray, camera: Camera) -> tuple[torch.Tensor, float]:
         """([h, w] camera z in metres, from where on it says nothing)."""
         raise NotImplementedError
@@ -68,8 +73,7 @@ class DepthAnything(TransformersDepth):
             )
 
     def _depth(self, model, picture, camera):
-        wanted = self.preprocessing.get("size", {}).get("height", 518)
-        size = _scaled(picture.shape[:2], wanted, self.config.patch_size)
+        size = _scaled(picture.shape[:2], self._wanted(518, 518), self.config.patch_size)
         predicted = model(self.pixels(picture, size, self.mean, self.std)).predicted_depth
         return predicted[0], FAR_SHARE * self.config.max_depth
 
@@ -84,8 +88,7 @@ class ZoeDepth(TransformersDepth):
         # A mirrored border keeps the model's own border artefacts out of the picture.
         border = [int(math.sqrt(side / 2) * 3) for side in (height, width)]
         mirrored = np.pad(picture, [(border[0],) * 2, (border[1],) * 2, (0, 0)], mode="reflect")
-        wanted = self.preprocessing.get("size", {}).get("height", 384)
-        size = _scaled(mirrored.shape[:2], wanted, 32)
+        size = _scaled(mirrored.shape[:2], self._wanted(384, 512), 32)
         predicted = model(self.pixels(mirrored, size, self.mean, self.std)).predicted_depth
         whole = interpolate(predicted[:, None].float(), mirrored.shape[:2], mode="bicubic", align_corners=False)[0, 0]
         inside = whole[border[0] : border[0] + height, border[1] : border[1] + width]
@@ -99,8 +102,10 @@ class DepthPro(TransformersDepth):
     far = 1e4
 
     def _depth(self, model, picture, camera):
-        side = self.preprocessing.get("size", {}).get("height") or _depth_pro_side(self.config)
-        canonical = model(self.pixels(picture, (side, side), self.mean, self.std)).predicted_depth[:, None].float()
+        side = _depth_pro_side(self.config)
+        canonical = (
+            model(self.pixels(picture, self._wanted(side, side), self.mean, self.std)).predicted_depth[:, None].float()
+        )
         # The inverse is what varies evenly between two pixels of the model.
         canonical = interpolate(canonical, picture.shape[:2], mode="bilinear", align_corners=False)[0, 0]
         inverse = canonical * (camera.width / camera.K[0, 0])
@@ -112,9 +117,9 @@ def _depth_pro_side(config) -> int:
     return int(config.patch_size / config.scaled_images_ratios[0])
 
 
-def _scaled(size: tuple[int, int], wanted: int, multiple: int) -> tuple[int, int]:
-    """(height, width) of about `size`'s shape, the shorter side `wanted`, both multiples."""
-    scale = wanted / min(size)
+def _scaled(size: tuple[int, int], wanted: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """(height, width) of `size`'s shape with one side as wanted, that which changes the picture less; multiples."""
+    scale = min((one / other for one, other in zip(wanted, size, strict=True)), key=lambda each: abs(1 - each))
     return tuple(max(1, round(side * scale / multiple)) * multiple for side in size)
 
 
