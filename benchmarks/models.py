@@ -193,12 +193,12 @@ class Bench:
             adapter.refine(picture, PROMPTS[number % len(PROMPTS)], strength=0.3, seed=number, negative=NEGATIVE)
 
     def measure(self, row: Row, adapter, role: str) -> None:
-        wanted = self.steps or adapter.steps
+        wanted = self.steps or adapter.step_count
         row.steps = wanted
         plan = schedule.HEURISTICS["anchored"] if role == "inpainter" else schedule.icosahedron()
         row.pieces = sum(isinstance(step, schedule.Look) for step in plan)
         row.text = self.time(lambda: adapter.prepare([(prompt, NEGATIVE) for prompt in PROMPTS]))
-        adapter.steps = 1
+        adapter.step_count = 1
         self.piece(adapter, role, 0)  # whatever is set up at the first call
         tried = [wanted] if wanted <= 8 else [4, 8]
         with self.timed(adapter.pipe.vae) as spent:
@@ -206,7 +206,7 @@ class Bench:
         row.vae = row.pieces * sum(spent)
         times, counts = [], []
         for steps in tried:
-            adapter.steps = steps
+            adapter.step_count = steps
             found = [self.observed(adapter, role, number) for number in range(self.pieces)]
             times.append(statistics.median(seconds for seconds, _ in found))
             counts.append(found[0][1])

@@ -29,7 +29,7 @@ class Diffusion:
         self.provenance, self.settings, self.panoramic = provenance, settings, panoramic
         self.pipe, self.architecture, self.device = pipe, architecture, device
         steps, guidance = architecture.defaults(pipe)
-        self.steps = settings.steps or steps
+        self.step_count = settings.steps or steps
         self.guidance = guidance if settings.guidance is None else settings.guidance
         self._words: OrderedDict[tuple, dict] = OrderedDict()
         if settings.precision != "float16" and pipe.vae.config.get("force_upcast"):

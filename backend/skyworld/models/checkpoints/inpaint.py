@@ -40,7 +40,7 @@ class DiffusionInpainter(Diffusion):
             image=image,
             mask_image=self.given(wanted.astype(np.float32)),
             **self._size(wanted),
-            **self.architecture.denoising(self.steps, view.strength),
+            **self.architecture.denoising(self.step_count, view.strength),
             **asked,
         )
         answer = _resized(answer, canvas.shape[:2])[place]

@@ -28,7 +28,7 @@ class DiffusionTextToImage(Diffusion):
         """[height, width, 3]. Where `panoramic`, the left and the right edge meet."""
         cell = self.architecture.cell
         rows, columns = math.ceil(height / cell), math.ceil(width / cell)
-        asked = {"width": columns * cell, "height": rows * cell, "num_inference_steps": self.steps}
+        asked = {"width": columns * cell, "height": rows * cell, "num_inference_steps": self.step_count}
         closing = contextlib.nullcontext()
         if self.panoramic:
             asked["callback_on_step_end"] = rolled(columns)
@@ -55,7 +55,7 @@ class DiffusionTextToImage(Diffusion):
         cell = self.architecture.cell
         height, width = tile.shape[:2]
         padded = np.pad(tile, ((0, -height % cell), (0, -width % cell), (0, 0)), "edge")
-        asked = {"image": self.given(padded.clip(0, 1)), **self.architecture.denoising(self.steps, strength)}
+        asked = {"image": self.given(padded.clip(0, 1)), **self.architecture.denoising(self.step_count, strength)}
         if self.architecture.refine.endswith("InpaintPipeline"):
             asked["mask_image"] = self.given(np.ones(padded.shape[:2], np.float32))
         if self.architecture.flow:
