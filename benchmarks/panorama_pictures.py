@@ -38,7 +38,7 @@ class TurnPainter:
         """It knows the panorama."""
 
     def inpaint(self, view) -> np.ndarray:
-        shade = np.uint8([[255 * self.views / max(self.turns - 1, 1)]])
+        shade = np.uint8([[30 + 200 * self.views / max(self.turns - 1, 1)]])  # the ends of the scale are both dark
         tint = cv2.applyColorMap(shade, cv2.COLORMAP_TURBO)[0, 0, ::-1] / 255
         self.views += 1
         return 0.45 * resample_view(self.panorama, view.camera) + 0.55 * tint
@@ -57,8 +57,8 @@ def order(panorama: np.ndarray) -> np.ndarray:
     photograph = Photograph(resample_view(panorama, camera), camera, False, np.zeros((512, 768), np.float32))
     rows = []
     for name in HEURISTICS:
-        count = TurnPainter(panorama, 1)
-        finished(generate(photograph, count, width=256, heuristic=name, side=128))
+        count = TurnPainter(panorama, 100)
+        finished(generate(photograph, count, width=WIDTH, heuristic=name))
         made = finished(generate(photograph, TurnPainter(panorama, count.views), width=WIDTH, heuristic=name))
         rows.append(labelled(made.picture, f"{name}: {count.views} view{'s' * (count.views > 1)}"))
     return np.vstack(rows)

@@ -19,8 +19,8 @@ takes the room, street, park and village beside the tests (1024 px, distance 512
 2. Merge: error of the distance merged from crops: perfect ones, ones with a factor of their own each (standard
    deviation of its log 0.2; the mean is left out of the error), and ones that bend besides.
 3. Fusion: a metric model (blurred truth, metres off by 5 % a view), a sharp one (true edges, any factor a view; its
-   metres come from an eye height that is guessed 10 % too high) and both together. edges: the error where distance
-   jumps by more than a fifth from pixel to pixel.
+   metres come from an eye height that is guessed 10 % too high) and both together, scaled by the median ratio or as
+   the Recipe has it by the spreads. edges: the error where distance jumps by more than a fifth from pixel to pixel.
 The distortion field has a script of its own, distortion.py.
 """
 
@@ -37,7 +37,7 @@ from distance import read_truth
 from skyworld.camera import Camera, resample_view, turned
 from skyworld.evaluate.panorama import row_weights
 from skyworld.evaluate.registry import Skipped, measure
-from skyworld.lift.fusion import FusedDepth
+from skyworld.lift.fusion import FusedDepth, spread_ratio
 from skyworld.lift.merge import PanoramaDistance
 from skyworld.models.builtin.panorama import BuiltinInpainter
 from skyworld.models.builtin.pyramid import pull_push
@@ -219,6 +219,7 @@ def fusion_rows(name: str, truth: np.ndarray) -> list[dict]:
         return CroppingOracle(truth, metric=False, factor=0.5)
 
     models = {"metric": blurred(), "sharp": sharp(), "fused": FusedDepth(blurred(), sharp())}
+    models["fused by spreads"] = FusedDepth(blurred(), sharp(), spread_ratio)
     return [
         {"scene": name, "depth": kind, **distance_errors(measured(model, truth, GUESSED), truth, scaled=False)}
         for kind, model in models.items()

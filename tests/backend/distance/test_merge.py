@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from oracles import Oracle
 
 from skyworld.camera import Camera, directions
-from skyworld.lift.fusion import FusedDepth
+from skyworld.lift.fusion import FusedDepth, median_ratio, spread_ratio
 from skyworld.lift.merge import PanoramaDistance, ground_height, merge, solve, with_shell
 from skyworld.models.roles import DepthEstimate, Provenance
 from skyworld.panorama.schedule import icosahedron
@@ -147,22 +147,33 @@ class Fixed:
         return DepthEstimate(self.depth, np.ones(self.depth.shape, bool) if self.valid is None else self.valid)
 
 
-def test_the_fusion_has_the_metres_of_one_and_the_edges_of_the_other():
+@pytest.mark.parametrize("ratio", [median_ratio, spread_ratio])
+def test_the_fusion_has_the_metres_of_one_and_the_edges_of_the_other(ratio):
     sharp = np.where(np.arange(40) < 20, 1.0, 2.5) + np.linspace(0, 0.3, 40)
     blurred = cv2.GaussianBlur((3.0 * sharp)[None], (0, 0), 2)
-    fused = FusedDepth(Fixed(blurred), Fixed(sharp[None], licence="Apache-2.0"))
+    fused = FusedDepth(Fixed(blurred), Fixed(sharp[None], licence="Apache-2.0"), ratio)
     depth = fused.estimate(None, None).depth[0]
     assert depth == pytest.approx(3 * sharp, rel=0.03) and fused.metric
     assert fused.provenance.licence == "Apache-2.0 and MIT"
 
 
-def test_a_few_wild_values_do_not_disturb_the_fusion_and_a_flat_wall_is_matched_by_its_middle():
+@pytest.mark.parametrize("ratio", [median_ratio, spread_ratio])
+def test_a_few_wild_values_do_not_disturb_the_fusion_and_flat_walls_are_matched_too(ratio):
     sharp = np.linspace(1, 2, 100)[None]
     wild = 4 * sharp.copy()
     wild[0, :5] = 1000
-    assert FusedDepth(Fixed(wild), Fixed(sharp)).estimate(None, None).depth == pytest.approx(4 * sharp, rel=0.15)
-    wall = FusedDepth(Fixed(np.full((1, 9), 6.0)), Fixed(np.full((1, 9), 2.0) + 1e-3 * np.arange(9)))
+    assert FusedDepth(Fixed(wild), Fixed(sharp), ratio).estimate(None, None).depth == pytest.approx(4 * sharp, rel=0.15)
+    wall = FusedDepth(Fixed(np.full((1, 9), 6.0)), Fixed(np.full((1, 9), 2.0) + 1e-3 * np.arange(9)), ratio)
     assert wall.estimate(None, None).depth == pytest.approx(6, rel=0.01)
+
+
+def test_soft_edges_do_not_shrink_the_fusion_by_the_median():
+    """Where half of a picture is near and half far, a soft model's spread is too small."""
+    sharp = np.tile(np.where(np.arange(64) % 8 < 4, 1.0, 8.0), (64, 1)).astype(np.float32)
+    soft = np.exp(cv2.GaussianBlur(np.log(3 * sharp), (0, 0), 2))
+    by = {ratio: FusedDepth(Fixed(soft), Fixed(sharp), ratio) for ratio in (median_ratio, spread_ratio)}
+    found = {ratio: np.median(fused.estimate(None, None).depth / sharp) for ratio, fused in by.items()}
+    assert found[spread_ratio] < 2.7 and found[median_ratio] == pytest.approx(3, rel=0.1)
 
 
 def test_what_the_sharp_model_does_not_know_the_fusion_does_not_know():
