@@ -3,7 +3,7 @@
 from . import engine, jobs, parameters, preferences
 from .operators import camera_path, camera_views, exchange, generate, models, shot
 from .panels import menu, sidebar
-from .viewport import points
+from .viewport import points, show
 
 MODULES = (
     preferences,
@@ -19,6 +19,7 @@ MODULES = (
     menu,
     engine,
     points,
+    show,
 )
 
 

@@ -88,7 +88,8 @@ class SkyWorldObject(bpy.types.PropertyGroup):
         name="Display",
         description="How the splats are shown in the viewport; what is rendered stays the same",
         items=[
-            ("POINTS", "Points", "Coloured dots, in every shading mode"),
+            ("SPLATS", "Splats", "As they are rendered, sorted and blended, in every shading mode"),
+            ("POINTS", "Points", "Coloured dots, in every shading mode; the fastest"),
             ("SPHERES", "Spheres", "Blender's own point cloud; coloured in Material Preview"),
             ("BOUNDS", "Bounds", "Only the box around them"),
         ],
@@ -97,7 +98,7 @@ class SkyWorldObject(bpy.types.PropertyGroup):
     )
     fraction: FloatProperty(
         name="Amount",
-        description="Share of the splats that is drawn as points; fewer are faster",
+        description="Share of the splats that is drawn; fewer are faster",
         min=0.001,
         max=1.0,
         default=1.0,

@@ -189,9 +189,10 @@ class WorldPanel(Sidebar, bpy.types.Panel):
             column = layout.column()
             column.prop(obj.skyworld, "display")
             detail = column.column()
-            detail.active = obj.skyworld.display == "POINTS"
+            detail.active = obj.skyworld.display in ("SPLATS", "POINTS")
             detail.prop(obj.skyworld, "fraction", slider=True)
-            detail.prop(obj.skyworld, "size", slider=True)
+            if obj.skyworld.display == "POINTS":
+                detail.prop(obj.skyworld, "size", slider=True)
         column = layout.column(align=True)
         column.operator("skyworld.import_world", icon="WORLD")
         row = column.row(align=True)
