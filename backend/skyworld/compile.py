@@ -12,6 +12,7 @@ PARTS = (
     "skyworld.splats.rasterize",
     "skyworld.models.builtin.distance",
     "skyworld.lift.disocclusion",
+    "skyworld.models.builtin.completion",
     "skyworld.splats.fitted",
 )
 
