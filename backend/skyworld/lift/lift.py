@@ -9,7 +9,7 @@ Quality `full` is the Recipe's (arXiv 2503.16611): in place of 2. an inpainter c
 fit of everything to them and to the panorama.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,6 +88,7 @@ def lift(
     inpainter: Inpainter | None = None,
     estimator: DepthEstimator | None = None,
     prompts: Description | None = None,
+    rest: Callable[[], None] = lambda: None,
 ) -> Iterator[Progress]:
     """Yields progress; the return value is the Gaussians, in the world frame, on the CPU.
 
@@ -95,6 +96,7 @@ def lift(
     scratch:  folder in which a job that was stopped finds what it had done, or None.
     inpainter, estimator, prompts: of the views that quality `full` completes; without an inpainter, or with one that
     knows whole panoramas only, the built-in completion; without an estimator, depth is that of what lies around.
+    rest: called when the models are not asked any more, before the GPU is needed for the fit.
     """
     level = QUALITIES[quality]
     where = pick_device(device)
@@ -104,10 +106,11 @@ def lift(
     reach = np.sqrt(3) / 2 * cube
     visible, fixed = yield from _share(0.0, 0.2, _visible(_within(whole, level.panorama), photograph, position, level))
     if level.completed:
-        models = (inpainter, estimator, prompts)
+        models = (inpainter, estimator, prompts, rest)
         making = _recipe(visible, fixed, whole, photograph, position, level, cube, where, seed, scratch, models)
         gaussians = yield from _share(0.2, 1.0, making)
     else:
+        rest()
         hidden = yield from _share(0.2, 0.3, _hidden(_within(whole, level.hidden), position, reach, eye_height))
         ring = RING if level.steps[where.type == "cuda"] <= FEW_STEPS else CLOSED_RING
         targets = _targets(whole, photograph, position, level, ring)
@@ -124,7 +127,7 @@ def _recipe(
     visible, fixed, layer, photograph, position, level, cube, where, seed, scratch, models
 ) -> Iterator[Progress]:
     """Completes the views from around and fits everything to them and to the panorama; returns all Gaussians."""
-    inpainter, estimator, prompts = models
+    inpainter, estimator, prompts, rest = models
     if inpainter is None or inpainter.schedule == "whole":
         inpainter = BuiltinCompletion()
     if photograph is not None:
@@ -137,6 +140,7 @@ def _recipe(
         start, layer, cameras, position, inpainter, estimator=estimator, prompts=prompts, seed=seed, kept=scratch
     )
     start, completed = yield from _share(0.0, 0.35, around)
+    rest()
     found = yield from _share(0.35, 0.4, close_holes(start, layer, position, cube))
     # Densification cannot tell the parts apart: they go their own ways from here.
     part, reach = start.extra["part"], np.sqrt(3) / 2 * cube

@@ -13,6 +13,7 @@ from skyworld.lift.lift import lift
 from skyworld.lift.merge import PanoramaDistance, ground_height
 from skyworld.lift.points import write_points
 from skyworld.models.builtin.distance import BuiltinDistance
+from skyworld.models.roles import DepthEstimator
 from skyworld.panorama.stored import read_picture, read_sky, stand, write_picture
 from skyworld.parameters import WorldParameters
 from skyworld.progress import Progress
@@ -73,10 +74,7 @@ def distance_stage(wish: Commission) -> Iterator[Progress]:
 def _measured(wish: Commission, picture, sky, chosen: bool):
     """Yields progress, returns distance [H, W] and sky bool [H, W] of the depth models."""
     yield Progress(0.05, "measuring the panorama")
-    estimator = wish.roster.get("depth")
-    if wish.model("detail"):
-        estimator = FusedDepth(estimator, wish.roster.get("detail"))
-    model = PanoramaDistance(estimator, given_height=chosen)
+    model = PanoramaDistance(_estimator(wish), given_height=chosen)
     shares = model.steps(picture, eye_height=wish.parameters.eye_height, sky=sky)
     while True:
         try:
@@ -84,6 +82,12 @@ def _measured(wish: Commission, picture, sky, chosen: bool):
         except StopIteration as end:
             return end.value.distance, end.value.sky
         yield Progress(0.05 + 0.85 * share, "measuring the panorama")
+
+
+def _estimator(wish: Commission) -> DepthEstimator:
+    """The depth model, with the edges of the sharp one where there is one."""
+    metric = wish.roster.get("depth")
+    return FusedDepth(metric, wish.roster.get("detail")) if wish.model("detail") else metric
 
 
 def lift_stage(wish: Commission) -> Iterator[Progress]:
@@ -109,6 +113,7 @@ def lift_stage(wish: Commission) -> Iterator[Progress]:
             device=parameters.device,
             seed=parameters.seed,
             scratch=scratch,
+            rest=wish.roster.rest,
             **(_models(wish) if full else {}),
         )
         write_ply(world.path("splats.ply"), gaussians)
@@ -120,7 +125,7 @@ def lift_stage(wish: Commission) -> Iterator[Progress]:
         **parameters.model_dump(include={"quality", "cube", "seed", "device"}),
     }
     if full:
-        inputs |= {"inpainter": wish.model("inpainter"), "depth": wish.model("depth")}
+        inputs |= {role: wish.model(role) for role in ("inpainter", "depth", "detail")}
     yield from world.stage("splats", inputs, ("points.ply", "splats.ply"), make)
 
 
@@ -130,5 +135,5 @@ def _models(wish: Commission) -> dict:
     if wish.by_checkpoint:
         models = {"inpainter": wish.roster.get("inpainter"), "prompts": wish.description()}
     if wish.model("depth"):
-        models["estimator"] = wish.roster.get("depth")
+        models["estimator"] = _estimator(wish)
     return models

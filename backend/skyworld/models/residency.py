@@ -91,6 +91,13 @@ class Residency:
                 self._found[order] = settings
             return settings
 
+    def make_room(self, device: torch.device, need: float) -> None:
+        """Puts out, longest unused first, until so many bytes of the GPU are free for something else."""
+        with self._lock:
+            while device.type != "cpu" and self._held and self._free(device) < need:
+                self._held.popitem(last=False)
+                _collect()
+
     def clear(self) -> None:
         with self._lock:
             self._held.clear()

@@ -13,6 +13,7 @@ from skyworld.models.residency import RESIDENCY, Kept, Order, Residency
 from skyworld.models.roles import Provenance
 from skyworld.models.settings import Settings
 
+FIT_BYTES = 8e9  # of the GPU that a fit of views of 1024 px takes at most
 # Depth models are asked for in two roles: one in metres, and a sharp one that lends it its edges.
 LOADED_AS = {"detail": "depth"}
 
@@ -77,6 +78,10 @@ class Roster:
             )
         for each in lacking:
             store.complete(each)
+
+    def rest(self) -> None:
+        """The models are not asked any more for a while: the GPU is to be free for a fit."""
+        self._residency.make_room(self._device, FIT_BYTES)
 
     def choice(self, role: str) -> Choice | None:
         """None for the built-ins."""

@@ -316,6 +316,16 @@ def test_where_nothing_is_thriftier_the_user_is_told():
         painter.inpaint("view")
 
 
+def test_what_is_not_asked_any_more_makes_room_on_the_gpu_only():
+    residency = Residency(free=lambda device: 9_000 * MB - len(residency.names()) * 2_000 * MB)
+    for name in "abc":
+        residency.hold(order(name, device=GPU)[0])
+    residency.make_room(CPU, 8e9)
+    assert residency.names() == ["a", "b", "c"]
+    residency.make_room(GPU, 6e9)
+    assert residency.names() == ["c"]
+
+
 def test_what_is_held_passes_for_the_adapter():
     painter = Residency().hold(order()[0])
     assert isinstance(painter, Kept) and isinstance(painter, ProgressiveInpainter)
