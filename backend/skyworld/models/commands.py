@@ -123,10 +123,10 @@ def _profile(profile: profiles.Profile) -> str:
 
 
 def _download(options: argparse.Namespace, follow) -> int:
-    from skyworld.models import download
+    from skyworld.models import download, hub
 
-    download.need_hub()
-    listings = [download.listing(name) for name in download.wanted(options.model)]
+    hub.need_hub()
+    listings = [hub.listing(name) for name in download.wanted(options.model)]
     print(download.offer(options.model, listings))
     download.check_room(listings)
     if not options.yes:

@@ -4,61 +4,27 @@ huggingface_hub itself throws away what it has of a file when it is interrupted,
 of 5 GB over a home connection want both. The hub's HTTP interface and the layout of its cache are documented.
 """
 
-import json
 import os
 import shutil
-import ssl
 import time
-import urllib.error
-import urllib.request
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from skyworld.errors import UserError
 from skyworld.models import profiles, store
+from skyworld.models.hub import ENDPOINT, File, Listing, ask, endpoint, listing, need_hub
 from skyworld.parameters import DownloadParameters
 from skyworld.progress import Progress
 from skyworld.world.files import mendable
 
-ENDPOINT = "https://huggingface.co"
 SPARE_BYTES = 1 << 30  # of the disk is left free
 TRIES = 5  # at one file, without a byte in between
 PAUSE_SECONDS = 0.5
-PATIENCE_SECONDS = 30.0
 _CHUNK = 1 << 20
 _GB = 1e9
-
-
-@dataclass(frozen=True)
-class File:
-    """One file of a repository. digest: its SHA-256, or the name that git gives its content; so is its blob called."""
-
-    name: str
-    size: int
-    digest: str
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What the hub says of a checkpoint; `files` are those that are needed to run it. licence: as the card has it."""
-
-    name: str
-    commit: str
-    licence: str
-    files: tuple[File, ...]
-
-    @property
-    def size(self) -> int:
-        return sum(file.size for file in self.files)
-
-    def missing(self) -> int:
-        """Bytes that are not here yet."""
-        return sum(file.size - _have(self, file) for file in self.files)
 
 
 def download(parameters: DownloadParameters) -> Iterator[Progress]:
@@ -77,7 +43,7 @@ def bring(listings: list[Listing]) -> Iterator[Progress]:
     """Fetches what is missing of them. UserError before the first byte where the disk is too small."""
     check_room(listings)
     total = sum(found.size for found in listings)
-    done, began, before = 0, time.monotonic(), total - sum(found.missing() for found in listings)
+    done, began, before = 0, time.monotonic(), total - sum(map(missing, listings))
     for found in listings:
         for got in _fetch_all(found):
             speed = max(done + got - before, 0) / max(time.monotonic() - began, 1e-3) / 1e6
@@ -97,12 +63,12 @@ def offer(model: str, listings: list[Listing]) -> str:
         if known and found.licence and found.licence.lower() not in ("other", known.licence.lower()):
             licence = f"{known.licence} (its card now says {found.licence})"
         sells = "" if known is None or known.commercial else ", not for commercial work"
-        missing = found.missing()
-        size = f"{found.size / _GB:.2f} GB" + ("" if missing == found.size else f", {missing / _GB:.2f} GB missing")
+        lacking = missing(found)
+        size = f"{found.size / _GB:.2f} GB" + ("" if lacking == found.size else f", {lacking / _GB:.2f} GB missing")
         lines += [f"{found.name}  {size}", f"  licence: {licence}{sells}"]
         lines.append(f"  {known.licence_url if known else f'{ENDPOINT}/{found.name}'}")
-    missing = sum(found.missing() for found in listings)
-    lines.append(f"{missing / _GB:.2f} GB to {store.cache()}, where {store.free_disk() / _GB:.1f} GB are free.")
+    lacking = sum(map(missing, listings))
+    lines.append(f"{lacking / _GB:.2f} GB to {store.cache()}, where {store.free_disk() / _GB:.1f} GB are free.")
     return "\n".join([*lines, *filter(None, [too_large_for_the_gpu(model)])])
 
 
@@ -117,26 +83,14 @@ def wanted(model: str) -> list[str]:
     return [known.id if known else model]
 
 
-def listing(name: str) -> Listing:
-    """What the hub has under `name`. UserError where it has nothing, or does not answer."""
-    with _ask(name, f"{_endpoint()}/api/models/{quote(name)}/revision/main?blobs=true") as reply:
-        told = json.load(reply)
-    files = [
-        File(entry["rfilename"], entry["size"], (entry.get("lfs") or {}).get("sha256") or entry["blobId"])
-        for entry in told["siblings"]
-    ]
-    if told.get("gated") and not _token():
-        raise _gated(name)
-    chosen = _needed(files)
-    if not any(Path(file.name).suffix in store.WEIGHTS for file in chosen):
-        raise UserError(f"{name} on the hub has no weights that are read here", hint="Give another model")
-    licence = (told.get("cardData") or {}).get("license") or ""
-    return Listing(name, told["sha"], str(licence), tuple(chosen))
+def missing(found: Listing) -> int:
+    """Bytes that are not here yet."""
+    return sum(file.size - _have(found, file) for file in found.files)
 
 
 def check_room(listings: list[Listing]) -> None:
     """UserError where the disk is too small for what is missing."""
-    need, free = sum(found.missing() for found in listings), store.free_disk()
+    need, free = sum(map(missing, listings)), store.free_disk()
     if need and need + SPARE_BYTES > free:
         raise UserError(
             f"the download needs {need / _GB:.1f} GB, and {free / _GB:.1f} GB of the disk are free",
@@ -157,23 +111,6 @@ def too_large_for_the_gpu(model: str) -> str:
         return ""
     found = f"has {has:.0f} GB" if has else "was not found"
     return f"The profile {model} wants a GPU of {wants:.0f} GB, and this computer's {found}."
-
-
-def _needed(files: list[File]) -> list[File]:
-    """Configurations, tokenizers and one copy of the weights: of a pipeline those in folders, .safetensors if any."""
-    pipeline = any(file.name == "model_index.json" for file in files)
-    texts = (".json", ".txt", ".model", ".jinja", ".tiktoken")
-    chosen = []
-    for file in files:
-        path = Path(file.name)
-        if path.suffix in texts and len(path.parts) <= 2:
-            chosen.append(file)
-        elif path.suffix in store.WEIGHTS and len(path.parts) == (2 if pipeline else 1):
-            beside = [other.name for other in files if Path(other.name).parent == path.parent]
-            second = path.suffix != ".safetensors" and any(name.endswith(".safetensors") for name in beside)
-            if not second and not store.HALF.search(path.name):
-                chosen.append(file)
-    return chosen
 
 
 def _fetch_all(found: Listing) -> Iterator[int]:
@@ -238,9 +175,9 @@ def _fetch(found: Listing, file: File) -> Iterator[int]:
 
 
 def _stream(found: Listing, file: File, part: Path) -> Iterator[int]:
-    url = f"{_endpoint()}/{found.name}/resolve/{found.commit}/{quote(file.name)}"
+    url = f"{endpoint()}/{found.name}/resolve/{found.commit}/{quote(file.name)}"
     done = part.stat().st_size if part.exists() else 0
-    with _ask(found.name, url, done) as reply, part.open("ab") as out:
+    with ask(found.name, url, done) as reply, part.open("ab") as out:
         if done and reply.status != 206:  # it begins at the beginning
             out.truncate(0)
             done = 0
@@ -271,68 +208,3 @@ def _digest(path: Path, blob: str) -> str:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-@contextmanager
-def _ask(name: str, url: str, offset: int = 0):
-    """The hub's answer; what it refuses becomes a sentence."""
-    headers = {"User-Agent": "skyworld", "Accept-Encoding": "identity"}
-    if offset:
-        headers["Range"] = f"bytes={offset}-"
-    request = urllib.request.Request(url, headers=headers)
-    if token := _token():
-        request.add_unredirected_header("Authorization", f"Bearer {token}")  # the hub's, not its storage's
-    try:
-        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS, context=_certificates()) as reply:
-            yield reply
-    except urllib.error.HTTPError as error:
-        code = error.headers.get("X-Error-Code", "")
-        if code == "GatedRepo" or error.code == 403:
-            raise _gated(name) from error
-        if error.code in (401, 404):
-            raise UserError(
-                f"the hub has no model {name}", hint="Mind the spelling; a private one needs `hf auth login`"
-            ) from error
-        raise UserError(f"the hub does not give {name} (HTTP {error.code})", hint="Try again later") from error
-    except urllib.error.URLError as error:
-        if offset:
-            raise OSError(str(error.reason)) from error
-        raise UserError(
-            f"the hub at {urlsplit(url).netloc} cannot be reached ({error.reason})",
-            hint="Go online and try again, or copy the model's folder here and give its path",
-        ) from error
-
-
-def _gated(name: str) -> UserError:
-    return UserError(
-        f"{name} is given only to those who accept its licence on the hub",
-        hint=f"Accept it at {ENDPOINT}/{name}, then run `hf auth login` or set HF_TOKEN",
-    )
-
-
-def need_hub() -> None:
-    try:
-        import huggingface_hub  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UserError(
-            "The packages that run checkpoints are not installed",
-            hint="Run `pip install 'skyworld-backend[checkpoints]'`, or Install Backend in the preferences",
-        ) from error
-
-
-def _endpoint() -> str:
-    return os.environ.get("HF_ENDPOINT", ENDPOINT).rstrip("/")
-
-
-def _token() -> str | None:
-    from huggingface_hub import get_token
-
-    return get_token()
-
-
-def _certificates() -> ssl.SSLContext:
-    try:
-        from certifi import where  # comes with huggingface_hub; macOS' Python has no certificates of its own
-    except ModuleNotFoundError:
-        return ssl.create_default_context()
-    return ssl.create_default_context(cafile=where())

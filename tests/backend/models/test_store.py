@@ -12,6 +12,7 @@ from small_hub import COMMIT, SmallHub
 from skyworld import cli
 from skyworld.errors import UserError
 from skyworld.models import download, profiles, store
+from skyworld.models import hub as hub_module
 from skyworld.parameters import DownloadParameters
 
 NAME = "Intel/zoedepth-nyu-kitti"
@@ -150,10 +151,10 @@ def test_an_unknown_checkpoint_is_told(hub):
 
 def test_a_gated_checkpoint_wants_a_token(hub, monkeypatch):
     hub.gated.add(NAME)
-    monkeypatch.setattr(download, "_token", lambda: None)
+    monkeypatch.setattr(hub_module, "token", lambda: None)
     with pytest.raises(UserError, match=r"accept its licence on the hub.*hf auth login"):
         fetch()
-    monkeypatch.setattr(download, "_token", lambda: "secret")
+    monkeypatch.setattr(hub_module, "token", lambda: "secret")
     fetch()
     assert all(authorization == "Bearer secret" for *_, authorization in hub.asked[1:])
 
