@@ -98,7 +98,8 @@ def description_stage(wish: Commission) -> Iterator[Progress]:
     def make(scratch: Path) -> Iterator[Progress]:
         yield Progress(0.1, "describing the picture")
         if own:
-            photograph = stand_in(*read_own(own, wish.parameters.panorama_width, with_holes=True))
+            parameters = wish.parameters
+            photograph = stand_in(*read_own(own, parameters.panorama_width, with_holes=parameters.repair))
         else:
             photograph = wish.photograph()
         if photograph is None:  # a panoramic model will imagine it: the prompt says all

@@ -232,6 +232,17 @@ def test_an_own_panorama_is_taken_as_it_is_or_mended(wish, stitched):
     assert (mended[:110] == picture[:110]).all()
 
 
+def test_a_checkpoint_mends_an_own_panorama_in_the_captioners_words(wish, stitched):
+    roster = cast()
+    world = made(wish.model_copy(update={"photo": None, "panorama": stitched, "repair": True}), roster)
+    assert world.document["description"]["ground"] == "grass" and "photograph" not in world.document
+    assert [(view.region, view.prompt) for view in roster.models["inpainter"].views] == [
+        ("ground", "grass, a plain with towers")
+    ]
+    mended = np.asarray(Image.open(world.path("panorama.png")))
+    assert np.abs(mended[122:] / 255 - (0.3, 0.5, 0.2)).max() < 0.05
+
+
 def test_the_sky_is_the_segmenters_where_there_is_one(wish):
     world = made(wish, cast(segmenter=Segmenter()))
     sky = np.asarray(Image.open(world.path("sky.png"))) > 127
