@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -150,6 +151,32 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(pairs, small, tmp_path):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
     with pytest.raises(UserError, match="other values of: rate"):
         list(train.train(parameters(pairs, tmp_path / "parts", steps=10, rate=1e-3)))
+
+
+@pytest.mark.parametrize("base", ["StableDiffusionInpaintPipeline", "StableDiffusionPipeline"])
+def test_a_checkpoint_learns_to_follow_points_and_its_own_weights_stay(base, root, small, tmp_path):
+    folder = tiny.save(base, tmp_path)
+    posed = read_posed(root / "tests" / "data" / "scenes" / "room", 64)
+    made = returned(make_pairs(posed[:3], 2, 0))
+    Pairs(made.condition[:2], made.target[:2], ["a room", ""]).write(tmp_path / "pairs.npz")
+    asked = parameters(
+        tmp_path / "pairs.npz", tmp_path / "m", base=str(folder), steps=2, batch=2, size=64, checkpointing=True
+    )
+    list(train.train(asked))
+    assert not (tmp_path / "m" / "unet").exists(), "the base is named, not copied"
+    inpainter = load("inpainter", tmp_path / "m", Settings(steps=2, guidance=3.0), torch.device("cpu"))
+    fresh = components.from_base(str(folder))
+    for mine, theirs in zip(inpainter.model.unet.parameters(), fresh.unet.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    trained = zip(inpainter.model.controlnet.parameters(), fresh.controlnet.parameters(), strict=True)
+    assert any(not torch.equal(mine, theirs) for mine, theirs in trained)
+    unknown = np.zeros((64, 64), bool)
+    unknown[:, 40:] = True
+    view = InpaintView(
+        posed[0].picture, unknown, posed[0].camera, "horizon", "a room", 0, negative="people", strength=0.9
+    )
+    filled = inpainter.inpaint(view)
+    assert np.array_equal(filled[~unknown], posed[0].picture[~unknown]) and np.isfinite(filled).all()
 
 
 def test_bad_input_is_told_in_a_sentence(pairs, tmp_path):
