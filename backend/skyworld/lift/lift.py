@@ -69,6 +69,9 @@ RING = [(yaw, 0) for yaw in range(0, 360, 60)] + [(0, 80), (0, -80)]
 CLOSED_RING = [(yaw, 0) for yaw in range(0, 360, 45)]
 CLOSED_RING += [(yaw, pitch) for pitch in (50, -50) for yaw in range(0, 360, 90)] + [(0, 85), (0, -85)]
 FEW_STEPS = 150
+# More steps are smaller, to this share at least: Adam walks at its full rate along what the pictures hardly tell, and
+# over 2,000 full ones splats grow until they cover the world.
+GENTLE = 0.1
 # Blocks of pixels that one Gaussian may stand for in even regions.
 LARGEST = 8
 
@@ -283,5 +286,8 @@ def _optimised(
         )
         for view in views
     ]
-    schedule = Schedule(level.steps[device.type == "cuda"], RATES, seed=seed)
+    steps = level.steps[device.type == "cuda"]
+    gentle = max(min(1, FEW_STEPS / steps), GENTLE)
+    rates = {name: (gentle * first, gentle * last) for name, (first, last) in RATES.items()}
+    schedule = Schedule(steps, rates, seed=seed)
     return (yield from fit(gaussians, there, schedule, fixed=behind))
