@@ -14,7 +14,7 @@ GRID, HIDDEN, OCTAVES, EMBEDDING = 128, 128, 5, 32
 # Learning rates of the network and of the embeddings; weights of the warp's size and roughness in the loss. The size
 # must cost something: a smooth bend of the whole scene, with warps that undo it in every picture, looks the same.
 RATE, EMBEDDING_RATE = 1e-3, 1e-2
-SIZE, ROUGHNESS = 30.0, 0.3
+SIZE, ROUGHNESS = 100.0, 1.0
 
 
 class Distortion(nn.Module):
