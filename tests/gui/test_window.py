@@ -90,3 +90,13 @@ def backend_process(state):
     finally:
         process.stdin.close()
         process.wait(20)
+
+
+@pytest.mark.timeout(600)
+def test_the_viewport_shows_splats_among_blenders_objects(tmp_path):
+    in_window("viewport.py", tmp_path / "pictures" / "viewport.png")
+    sizes = {
+        state: (tmp_path / "pictures" / f"viewport-{state}.png").stat().st_size
+        for state in ("splats", "cube", "path", "hidden")
+    }
+    assert sizes["hidden"] < 0.7 * sizes["path"], "what is hidden is not drawn"
