@@ -33,7 +33,7 @@ ROTATIONS = [(45 * k, 0) for k in range(8)] + [(120 * k, pitch) for pitch in (55
 # A pixel is open where it shows less than this of anything.
 OPEN = 0.5
 # Least share of a view that must be open; cracks narrower than 3 px of a coarse picture do not count.
-LEAST, COARSE = 0.01, 128
+LEAST, COARSE = 0.005, 128
 # How much of the guess an inpainter may change, of its denoising (Recipe, section 3.2).
 STRENGTH = 0.9
 BATCH = 4
