@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -284,14 +285,37 @@ def test(arguments) -> None:
     python = environment(steps, tests=True)
     zipped = extension(steps, python)
     env = {**os.environ, "SKYWORLD_EXTENSION": str(zipped)}
-    run = [str(python), "-m", "pytest", "-q"]
     status = subprocess.run([str(python), "-m", "ruff", "check", "."], cwd=ROOT).returncode
-    # Blender's module and torch each bring libraries of their own: a process each keeps them apart.
-    for suite in arguments.suites or ["tests/backend", "tests/addon", "tests/end_to_end", "tests/gui"]:
-        print(f"--- {suite}", flush=True)
-        status = subprocess.run([*run, suite], cwd=ROOT, env=env).returncode or status
+    if arguments.suites:
+        run = [str(python), "-m", "pytest", "-q", *arguments.suites]
+        status = subprocess.run(run, cwd=ROOT, env=env).returncode or status
+    else:
+        status = side_by_side(python, env) or status
     if status:
         raise Failed("some tests failed; see above")
+
+
+def side_by_side(python: Path, env: dict) -> int:
+    """Runs all suites, two at a time, the long ones first, and prints each when it ends; 0 if all passed.
+
+    Blender's module and torch each bring libraries of their own: a process each keeps them apart.
+    """
+    backend = ROOT / "tests/backend"
+    named = [["splats", "formats"], ["models", "lift"], ["panorama", "distance", "recipe"]]
+    folders = {path.name for path in backend.iterdir() if path.is_dir() and path.name[0] not in "_."}
+    rest = folders - {name for group in named for name in group}
+    suites = [["tests/gui"], *([f"tests/backend/{name}" for name in group] for group in [*named, sorted(rest)])]
+    suites += [["tests/end_to_end"], ["tests/addon"]]
+
+    def run(suite: list[str]) -> int:
+        started = time.monotonic()
+        command = [str(python), "-m", "pytest", "-q", *suite]
+        ended = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        print(f"--- {' '.join(suite)}  {time.monotonic() - started:.0f} s\n{ended.stdout}", flush=True)
+        return ended.returncode
+
+    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        return max(pool.map(run, suites))
 
 
 def command_extension(_) -> None:

@@ -1,4 +1,4 @@
-"""Brings 1,000,000 splats of SH degree 3 into a scene and prints how long it took and what memory it needed.
+"""Brings 1,000,000 splats of SH degree 3 into a scene and prints the processor's seconds and the memory that it took.
 
 python tests/addon/import_million.py
 """
@@ -37,11 +37,11 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "city.ply"
         write(path)
-        start = time.perf_counter()
+        start = time.process_time()
         cloud = ply.read(path)
-        read = time.perf_counter()
+        read = time.process_time()
         splats.add("city", cloud, bpy.context.scene.collection)
-        end = time.perf_counter()
+        end = time.process_time()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(json.dumps({"read_seconds": read - start, "scene_seconds": end - read, "peak_gib": peak}), flush=True)
     skyworld_addon.unregister()
