@@ -3,6 +3,7 @@
 
 python build.py demo        environment, extension, a world from the sample picture, a .blend, the shot
 python build.py test        environment and the whole test suite
+python build.py test --matrix   the add-on's tests in each Blender module that it supports
 python build.py extension   the zip that Blender installs, in dist/
 python build.py serve       the backend, for Blender to attach to
 python build.py doctor      what this machine has and lacks
@@ -27,6 +28,8 @@ SAMPLE = ROOT / "docs" / "sample" / "hill_village.jpg"
 TORCH = "torch==2.13.0"
 # Blender's own module for each Python that it is published for.
 BPY = {(3, 11): "bpy==4.5.*", (3, 13): "bpy==5.2.*"}
+# Each series that the add-on supports, and the Python that its module is made for.
+MATRIX = {"4.5": "3.11", "5.0": "3.11", "5.1": "3.13", "5.2": "3.13"}
 
 
 # Seconds that a step usually takes on two cores; they only shape the progress bar.
@@ -281,6 +284,8 @@ def peak_memory() -> int | None:
 
 def test(arguments) -> None:
     """Everything under tests/, in the environment that this makes."""
+    if arguments.matrix:
+        return matrix()
     steps = Steps("validation")
     python = environment(steps, tests=True)
     zipped = extension(steps, python)
@@ -292,6 +297,28 @@ def test(arguments) -> None:
     else:
         status = side_by_side(python, env) or status
     if status:
+        raise Failed("some tests failed; see above")
+
+
+def matrix() -> None:
+    """The add-on's tests in each Blender module for which there is a Python here; made once, in build/matrix."""
+    results = {}
+    for series, version in MATRIX.items():
+        base, venv = shutil.which(f"python{version}"), BUILD / "matrix" / series
+        if base is None or subprocess.run([base, "--version"], capture_output=True).returncode:
+            results[series] = f"not tried: there is no Python {version}"
+            continue
+        python, steps = python_of(venv), Steps("packages")
+        if not python.exists():
+            steps.run("environment", [base, "-m", "venv", venv])
+            pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
+            steps.run("packages", [*pip, f"bpy=={series}.*", "pytest>=8", "pytest-timeout"])
+        print(f"--- Blender {series}", flush=True)
+        status = subprocess.run([str(python), "-m", "pytest", "-q", "tests/addon"], cwd=ROOT).returncode
+        results[series] = "failed" if status else "passed"
+    for series, result in results.items():
+        print(f"Blender {series}: {result}")
+    if "failed" in results.values():
         raise Failed("some tests failed; see above")
 
 
@@ -350,6 +377,7 @@ def main() -> None:
     add.set_defaults(run=demo)
     add = commands.add_parser("test", help="the whole test suite")
     add.add_argument("suites", nargs="*", help="only these folders or files")
+    add.add_argument("--matrix", action="store_true", help="the add-on's tests in each Blender that it supports")
     add.set_defaults(run=test)
     commands.add_parser("extension", help="the zip that Blender installs").set_defaults(run=command_extension)
     add = commands.add_parser("serve", help="the backend")
