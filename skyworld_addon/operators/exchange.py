@@ -10,7 +10,16 @@ from ..errors import UserError, reports_errors
 from ..scene import camera_files, cameras, ply, splats
 
 
-class ImportSplats(bpy.types.Operator, ImportHelper):
+class DroppedFiles(ImportHelper):
+    """Opens the file browser, or takes what was dropped: only then is `directory` told."""
+
+    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+
+    def invoke(self, context, event):
+        return self.execute(context) if self.directory else ImportHelper.invoke(self, context, event)
+
+
+class ImportSplats(bpy.types.Operator, DroppedFiles):
     """Import Gaussian splats or coloured points (.ply) as a point cloud object"""
 
     bl_idname = "skyworld.import_splats"
@@ -20,7 +29,6 @@ class ImportSplats(bpy.types.Operator, ImportHelper):
     filename_ext = ".ply"
     filter_glob: StringProperty(default="*.ply", options={"HIDDEN"})
     files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
-    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
 
     @reports_errors
     def execute(self, context):
@@ -78,7 +86,7 @@ def _chosen(context):
     return context.selected_objects or [obj for obj in [context.object] if obj]
 
 
-class ImportCameras(bpy.types.Operator, ImportHelper):
+class ImportCameras(bpy.types.Operator, DroppedFiles):
     """Import a camera path (nerfstudio, Skyfall-GS, COLMAP) as an animated camera with exact intrinsics"""
 
     bl_idname = "skyworld.import_cameras"
@@ -91,6 +99,8 @@ class ImportCameras(bpy.types.Operator, ImportHelper):
     @reports_errors
     def execute(self, context):
         path = Path(self.filepath)
+        if path.name == "world.json":  # one may be dropped
+            return bpy.ops.skyworld.import_world(directory=str(path.parent))
         camera_path = camera_files.read(path)
         name = path.parent.name if path.suffix == ".txt" else path.stem
         cameras.add(context.scene, name or "Cameras", camera_path, context.collection)
@@ -150,7 +160,31 @@ def _target(scene):
     return tuple(looks[0].matrix_world.translation if looks else scene.cursor.location)
 
 
+class DropHandler:
+    @classmethod
+    def poll_drop(cls, context):
+        return context.area is not None and context.area.type == "VIEW_3D"
+
+
+class DropSplats(DropHandler, bpy.types.FileHandler):
+    bl_idname = "SKYWORLD_FH_splats"
+    bl_label = "Gaussian Splats"
+    bl_import_operator = "skyworld.import_splats"
+    bl_file_extensions = ".ply"
+
+
+class DropWorld(DropHandler, bpy.types.FileHandler):
+    """world.json of a world, or a camera path."""
+
+    bl_idname = "SKYWORLD_FH_world"
+    bl_label = "SkyWorld World or Camera Path"
+    bl_import_operator = "skyworld.import_cameras"
+    bl_file_extensions = ".json"
+
+
 CLASSES = (
+    DropSplats,
+    DropWorld,
     ImportSplats,
     ExportSplats,
     ImportCameras,
