@@ -3,7 +3,7 @@
 Pictures are numpy float32 [H, W, 3], 0 to 1, sRGB-encoded. Masks are bool [H, W].
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -98,6 +98,14 @@ class ProgressiveInpainter(Protocol):
 
     def steps(self, view: InpaintView) -> Iterator[Completion]:
         """As `Inpainter.inpaint`; the last report has the finished picture."""
+
+
+@runtime_checkable
+class PromptReader(Protocol):
+    """A model that can read its words ahead of its pictures: a text encoder that waits off the GPU comes there once."""
+
+    def prepare(self, prompts: Iterable[tuple[str, str]]) -> None:
+        """(prompt, negative) pairs; those that were read before cost nothing."""
 
 
 @dataclass(frozen=True)

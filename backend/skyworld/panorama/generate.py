@@ -15,6 +15,7 @@ from skyworld.models.roles import (
     InpaintView,
     Photograph,
     ProgressiveInpainter,
+    PromptReader,
     TextToImage,
 )
 from skyworld.panorama.answers import Answers
@@ -183,9 +184,17 @@ def _asking(look: Look, index: int, crew: Crew):
         words, seed = crew.words.of(look.region), crew.seed + index
         view = InpaintView(seen, unknown, look.camera(crew.side), look.region, words, seed, crew.words.negative)
         question = ("inpaint", seen, unknown, look, words, view.negative, seed)
-        return crew.answers.ask(crew.inpainter, question, lambda: crew.inpainter.inpaint(view))
+        return crew.answers.ask(crew.inpainter, question, lambda: _inpainted(view, crew))
 
     return answer
+
+
+def _inpainted(view: InpaintView, crew: Crew) -> np.ndarray:
+    """The inpainter's answer; the words of the other regions are read with the first."""
+    if isinstance(crew.inpainter, PromptReader):
+        regions = [view.region] if view.region == "whole" else ["sky", "ground", "horizon"]
+        crew.inpainter.prepare([(crew.words.of(region), crew.words.negative) for region in regions])
+    return crew.inpainter.inpaint(view)
 
 
 def _finished(picture: np.ndarray, placed: np.ndarray, keep: np.ndarray, crew: Crew):

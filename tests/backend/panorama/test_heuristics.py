@@ -57,6 +57,21 @@ def test_the_anchored_order_sees_sky_and_ground_between_placing_and_removing_the
     assert len(around) == 8 and {look.fov for look in around} == {85}
 
 
+def test_the_words_of_all_regions_are_read_before_the_first_view_and_not_where_all_views_are_kept(tmp_path):
+    class Reader(Painter):
+        read = ()
+
+        def prepare(self, prompts):
+            self.read = self.read or (len(self.views), [prompt for prompt, _ in prompts])
+
+    first, second = Reader(), Reader()
+    for model in (first, second):
+        made(model, prompts=MARKET, cache=tmp_path)
+    asked = {view.prompt for view in first.views}
+    assert first.read[0] == 0 and asked <= set(first.read[1])
+    assert second.views == [] and second.read == ()
+
+
 def test_what_stands_at_the_horizon_is_not_painted_by_the_words_for_the_sky():
     class Regions(Painter):
         def inpaint(self, view):
