@@ -8,6 +8,7 @@ last run. A stage loads a model only when it has work for it.
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 
 from skyworld.errors import UserError
 from skyworld.parameters import WorldParameters
@@ -32,9 +33,13 @@ def generate(parameters: WorldParameters, roster=None) -> Iterator[Progress]:
             "the built-in models cannot make a world from a sentence alone",
             hint="Give a photograph or a panorama, or choose a profile or a text-to-image model",
         )
+    # What cannot be made is told before there is a folder for it.
+    for given in (parameters.photo, parameters.panorama, parameters.distance):
+        if given and not given.is_file():
+            raise UserError("there is no such picture", file=given)
+    roster.require(Commission(World(Path(parameters.output), {}), parameters, roster).needed())
     world = World.create(parameters.output)
     wish = Commission(world, parameters, roster)
-    roster.require(wish.needed())
     world.record("models", [dataclasses.asdict(model) for model in wish.models()])
     world.record("seed", parameters.seed)
     world.record("cube", parameters.cube)

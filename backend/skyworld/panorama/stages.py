@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from skyworld.commission import Commission
-from skyworld.errors import UserError
 from skyworld.models.roles import Photograph
 from skyworld.panorama.generate import generate, repair
 from skyworld.panorama.imagine import first_view
@@ -35,8 +34,6 @@ def photograph_stage(wish: Commission) -> Iterator[Progress]:
 
 def _read(wish: Commission) -> Iterator[Progress]:
     world, parameters, source = wish.world, wish.parameters, Path(wish.parameters.photo)
-    if not source.is_file():
-        raise UserError("there is no such picture", file=source)
     kept = f"input/{source.name}"
 
     def make(scratch: Path) -> Iterator[Progress]:

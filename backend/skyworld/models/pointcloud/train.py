@@ -42,7 +42,6 @@ def train(parameters: TrainParameters) -> Iterator[Progress]:
 
 def _train(parameters: TrainParameters, device: torch.device) -> Iterator[Progress]:
     folder = parameters.output
-    folder.mkdir(parents=True, exist_ok=True)
     reading = pairs_of(
         parameters.data,
         parameters.size,
@@ -60,6 +59,7 @@ def _train(parameters: TrainParameters, device: torch.device) -> Iterator[Progre
     cell = 8 * model.shrink
     if parameters.size % cell:
         raise UserError(f"pictures of {parameters.size} px do not fit this base", hint=f"Give a multiple of {cell}")
+    folder.mkdir(parents=True, exist_ok=True)
     training = Training(model, pairs, parameters, device)
     losses = yield from training.run(folder)
     parts.save(training.finished(), folder)
