@@ -325,26 +325,26 @@ def matrix() -> None:
 def side_by_side(python: Path, env: dict) -> int:
     """Runs all suites, two at a time, the long ones first, and prints each when it ends; 0 if all passed.
 
-    Blender's module and torch each bring libraries of their own: a process each keeps them apart. The backend's give
-    way to those that time how long Blender is held.
+    Blender's module and torch each bring libraries of their own: a process each keeps them apart. The real window
+    comes last and alone: it is timed how long it is held.
     """
     backend = ROOT / "tests/backend"
     named = [["splats", "formats"], ["models", "lift"], ["panorama", "distance", "recipe"]]
     folders = {path.name for path in backend.iterdir() if path.is_dir() and path.name[0] not in "_."}
     rest = folders - {name for group in named for name in group}
-    suites = [["tests/gui"], *([f"tests/backend/{name}" for name in group] for group in [*named, sorted(rest)])]
-    suites = [*suites[:3], ["tests/end_to_end"], *suites[3:], ["tests/addon"]]
-    polite = ["nice", "-n", "19"] if shutil.which("nice") else []
+    suites = [[f"tests/backend/{name}" for name in group] for group in [*named, sorted(rest)]]
+    suites = [*suites[:2], ["tests/end_to_end"], *suites[2:], ["tests/addon"]]
 
     def run(suite: list[str]) -> int:
         started = time.monotonic()
-        command = [*(polite if "backend" in suite[0] else []), str(python), "-m", "pytest", "-q", *suite]
+        command = [str(python), "-m", "pytest", "-q", *suite]
         ended = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         print(f"--- {' '.join(suite)}  {time.monotonic() - started:.0f} s\n{ended.stdout}", flush=True)
         return ended.returncode
 
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-        return max(pool.map(run, suites))
+        together = list(pool.map(run, suites))
+    return max(*together, run(["tests/gui"]))
 
 
 def command_extension(_) -> None:

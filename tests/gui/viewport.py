@@ -17,7 +17,7 @@ import scene_of_splats  # noqa: E402
 from bl_ext.user_default.skyworld.scene import ply, splats  # noqa: E402
 from mathutils import Euler, Vector  # noqa: E402
 
-SETTLE = 4
+SETTLE = 3
 
 
 def steps(gui):
