@@ -64,3 +64,12 @@ def draw_failure(layout, context, job):
     text = job.get("error") or ("The job failed" if failed else "Cancelled; what was finished is kept")
     wrapped(box, context, text, icon=ICONS[job["state"]], alert=failed)
     box.operator("skyworld.retry_job", icon="FILE_REFRESH").job = job["id"]
+
+
+def draw_errors(layout, context):
+    """What went wrong between here and the backend, in red, with what can be done about it."""
+    if session.error:
+        box = layout.box()
+        wrapped(box, context, session.error, icon="ERROR", alert=True)
+        if session.state == "lost":
+            box.operator("skyworld.restart_backend", icon="FILE_REFRESH")

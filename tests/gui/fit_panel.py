@@ -16,7 +16,7 @@ sys.path[:0] = [str(REPOSITORY / "tests/addon"), str(REPOSITORY / "tests/gui")]
 import fake_backend  # noqa: E402
 import panel  # noqa: E402
 from bl_ext.user_default.skyworld import jobs, preferences  # noqa: E402
-from bl_ext.user_default.skyworld.panels import sidebar  # noqa: E402
+from bl_ext.user_default.skyworld.panels import fit  # noqa: E402
 from bl_ext.user_default.skyworld.scene import camera_files, world  # noqa: E402
 
 
@@ -39,9 +39,9 @@ def fitted_world():
 def steps(gui):
     session, scene = jobs.session, bpy.context.scene
     # Panels cannot be opened by a script: this one is, before it is drawn for the first time
-    bpy.utils.unregister_class(sidebar.FitPanel)
-    sidebar.FitPanel.bl_options = set()
-    bpy.utils.register_class(sidebar.FitPanel)
+    bpy.utils.unregister_class(fit.FitPanel)
+    fit.FitPanel.bl_options = set()
+    bpy.utils.register_class(fit.FitPanel)
     home = Path(tempfile.mkdtemp())
     (home / "garden").mkdir()
     bpy.ops.wm.save_as_mainfile(filepath=str(home / "shot.blend"))

@@ -1,0 +1,44 @@
+"""Backend: how it is, and its switches."""
+
+import bpy
+
+from .. import preferences
+from ..jobs import session
+from .tab import Sidebar
+from .text import wrapped
+
+
+class BackendPanel(Sidebar, bpy.types.Panel):
+    bl_idname = "SKYWORLD_PT_backend"
+    bl_label = "Backend"
+    bl_order = 90
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout = self.layout
+        worker = session.health.get("worker") or {}
+        texts = {
+            "off": "Not running",
+            "starting": "Starting…",
+            "on": f"Running, version {session.health.get('version', '?')}",
+            "lost": "Lost",
+        }
+        icons = {"off": "RADIOBUT_OFF", "starting": "TIME", "on": "RADIOBUT_ON", "lost": "ERROR"}
+        column = layout.column()
+        state = column.row()
+        state.alert = session.state == "lost"
+        state.label(text=texts[session.state], icon=icons[session.state])
+        if session.state == "on":
+            column.label(text=f"{worker.get('device') or 'Device not known yet'}", icon="MEMORY")
+        elif session.error:
+            wrapped(column, context, session.error, alert=True)
+        row = layout.row(align=True)
+        if session.state == "off":
+            row.operator("skyworld.start_backend", icon="PLAY")
+        else:
+            row.operator("skyworld.stop_backend", icon="SNAP_FACE")
+            row.operator("skyworld.restart_backend", icon="FILE_REFRESH")
+        row.operator("preferences.addon_show", text="", icon="PREFERENCES").module = preferences.PACKAGE
+
+
+CLASSES = (BackendPanel,)

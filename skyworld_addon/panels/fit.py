@@ -1,0 +1,54 @@
+"""From Posed Pictures: splats fitted to photographs whose cameras are known."""
+
+import bpy
+
+from .. import parameters
+from ..jobs import session
+from ..operators.generate import FIT, default_fit_output
+from .first_run import needs_installation
+from .progress import ICONS, draw_failure, draw_running, draw_start, fraction_of, last_failure
+from .tab import Sidebar
+
+
+class FitPanel(Sidebar, bpy.types.Panel):
+    bl_idname = "SKYWORLD_PT_fit"
+    bl_label = "From Posed Pictures"
+    bl_parent_id = "SKYWORLD_PT_generate"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, _context):
+        return not needs_installation()
+
+    def draw_header_preset(self, _context):
+        """How it stands, for the panel may be closed."""
+        job, last = session.active(), last_failure()
+        if job and job["kind"] == FIT:
+            self.layout.label(text=f"{fraction_of(job):.0%}")
+        elif last and last["kind"] == FIT:
+            self.layout.label(text="", icon=ICONS[last["state"]])
+
+    def draw(self, context):
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        group = context.scene.skyworld_fit
+        column = layout.column()
+        column.prop(group, "pictures", placeholder="Choose a folder")
+        where = default_fit_output(bpy.path.abspath(group.pictures)) if group.pictures else "Chosen by itself"
+        column.prop(group, "output", placeholder=str(where))
+        parameters.draw(layout.column(), group, FIT, advanced=False, skip=("pictures", "output"))
+        header, body = layout.panel("skyworld_fit_advanced", default_closed=True)
+        header.label(text="Advanced")
+        if body:
+            parameters.draw(body.column(), group, FIT, advanced=True)
+        job, last = session.active(), last_failure()
+        if job and job["kind"] == FIT:
+            draw_running(layout, context, job)
+        else:
+            draw_start(layout, "skyworld.fit_pictures", icon="OUTLINER_OB_POINTCLOUD")
+        if last and last["kind"] == FIT:
+            draw_failure(layout, context, last)
+
+
+CLASSES = (FitPanel,)

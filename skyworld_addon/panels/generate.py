@@ -1,0 +1,68 @@
+"""New World: from a photograph, a prompt or an own panorama."""
+
+import bpy
+
+from .. import parameters
+from ..jobs import session
+from ..operators.generate import CHOICES, FIT, KIND, default_world_output
+from . import preview
+from .first_run import draw_installation, needs_installation
+from .progress import PREVIEW_SCALE, draw_errors, draw_failure, draw_running, draw_start, last_failure
+from .tab import Sidebar
+from .text import wrapped
+
+
+class GeneratePanel(Sidebar, bpy.types.Panel):
+    bl_idname = "SKYWORLD_PT_generate"
+    bl_label = "New World"
+    bl_order = 0
+
+    def draw(self, context):
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        if needs_installation():
+            draw_installation(layout, context)
+            return
+        group = context.scene.skyworld
+        column = layout.column()
+        column.prop(group, "photo", placeholder="Choose a picture")
+        column.prop(group, "prompt", placeholder="What is all around" if group.photo else "or say what to make")
+        column.prop(group, "output", placeholder=str(default_world_output(group) or "Chosen by itself"))
+        if group.prompt and group.profile == "builtin":
+            wrapped(column, context, "The built-in models do not read prompts; choose other Models", icon="INFO")
+        column = layout.column()
+        parameters.draw(column, group, KIND, advanced=False, skip=("photo", "prompt", "output"))
+        header, body = layout.panel("skyworld_advanced", default_closed=True)
+        header.label(text="Advanced")
+        if body:
+            parameters.draw(body.column(), group, KIND, advanced=True)
+        job = session.active()
+        if job and job["kind"] != FIT:
+            draw_running(layout, context, job)
+        else:
+            draw_start(layout, "skyworld.generate_world", icon="WORLD")
+            layout.operator("skyworld.offer_seeds", icon="IMGDISPLAY")
+            draw_choices(layout, group)
+        draw_errors(layout, context)
+        last = last_failure()
+        if last and last["kind"] != FIT:
+            draw_failure(layout, context, last)
+
+
+def draw_choices(layout, group):
+    """The last sheet of seeds, and a button for each of them; until another photograph is chosen."""
+    sheets = [job for job in session.jobs.values() if job["kind"] == CHOICES and job["state"] == "done"]
+    if not sheets or sheets[-1]["parameters"]["photo"] != bpy.path.abspath(group.photo):
+        return
+    wish = sheets[-1]["parameters"]
+    picture = preview.icon(sheets[-1]["id"])
+    if picture:
+        box = layout.box()
+        box.template_icon(picture, scale=PREVIEW_SCALE)
+        row = box.row(align=True)
+        for seed in range(wish["seed"], wish["seed"] + wish["count"]):
+            row.operator("skyworld.use_seed", text=str(seed), depress=seed == group.seed).seed = seed
+
+
+CLASSES = (GeneratePanel,)

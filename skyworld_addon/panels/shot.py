@@ -1,0 +1,32 @@
+"""Shot: size, length and the large button."""
+
+import bpy
+
+from .tab import Sidebar
+
+
+class ShotPanel(Sidebar, bpy.types.Panel):
+    bl_idname = "SKYWORLD_PT_shot"
+    bl_label = "Shot"
+    bl_order = 40
+
+    def draw(self, context):
+        layout = self.layout
+        scene = context.scene
+        column = layout.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
+        size = column.column(align=True)
+        size.prop(scene.render, "resolution_x", text="Resolution X")
+        size.prop(scene.render, "resolution_y", text="Y")
+        size.prop(scene.render, "resolution_percentage", text="%")
+        frames = column.column(align=True)
+        frames.prop(scene, "frame_start", text="Frame Start")
+        frames.prop(scene, "frame_end", text="End")
+        column.prop(scene.render, "film_transparent", text="Transparent")
+        button = layout.row()
+        button.scale_y = 1.6
+        button.operator("skyworld.render_shot", icon="RENDER_ANIMATION")
+
+
+CLASSES = (ShotPanel,)
