@@ -27,6 +27,11 @@ TOOLS = {
     "convert": "Turns files of Gaussians into another format; crops, places and merges them.",
     "measure": "Measures pictures: against references, against a text, or by themselves.",
 }
+# Commands of several words: group -> what it is for, and its jobs; `skyworld satellite prepare` is the job kind
+# `satellite_prepare`.
+GROUPS: dict[str, tuple[str, dict[str, str]]] = {
+    "satellite": ("Makes a city of satellite images.", {}),
+}
 # Jobs that are no commands of their own: `skyworld models download` asks first.
 INNER = {"download": "Downloads a checkpoint, or all of a profile, into the hub's cache."}
 OTHERS = {
@@ -41,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         name, rest = _command(arguments)
-        if name in JOBS:
+        if name in {**JOBS, **grouped()}:
             return _job(name, rest)
         if name in TOOLS:
             return _tool(name, rest)
@@ -62,25 +67,39 @@ class Parser(argparse.ArgumentParser):
         raise UserError(message, hint=f"See {self.prog} --help")
 
 
+def grouped() -> dict[str, str]:
+    """Job kind -> summary of the jobs whose command has two words."""
+    return {f"{group}_{name}": summary for group, (_, jobs) in GROUPS.items() for name, summary in jobs.items()}
+
+
 def _command(arguments: list[str]) -> tuple[str, list[str]]:
-    """The command's name and what follows it."""
+    """The command's name, a job kind or another command, and what follows it."""
+    groups = {name: summary for name, (summary, jobs) in GROUPS.items() if jobs}
     parser = Parser(prog="skyworld", description="One photograph becomes a world of Gaussian splats.")
     parser.add_argument("--version", action="version", version=f"skyworld {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, summary in {**JOBS, **TOOLS, **OTHERS}.items():
-        commands.add_parser(name, help=summary, add_help=False)
-    # What follows the command is for the command's own parser, made only for the one that was asked for.
-    known = parser.parse_args(arguments[:1])
-    return known.command, arguments[1:]
+    name, rest = _chosen(parser, {**JOBS, **groups, **TOOLS, **OTHERS}, arguments)
+    if name not in groups:
+        return name, rest
+    summary, jobs = GROUPS[name]
+    job, rest = _chosen(Parser(prog=f"skyworld {name}", description=summary), jobs, rest)
+    return f"{name}_{job}", rest
+
+
+def _chosen(parser: Parser, commands: dict[str, str], arguments: list[str]) -> tuple[str, list[str]]:
+    """Which of the commands is meant; what follows it is for its own parser, made only where it is asked for."""
+    choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in commands.items():
+        choices.add_parser(name, help=summary, add_help=False)
+    return parser.parse_args(arguments[:1]).command, arguments[1:]
 
 
 def job_parser(name: str) -> argparse.ArgumentParser:
     """Parser of a job kind or a tool: the first field has no option, `output` is -o, the rest are options."""
     from skyworld import parameters
 
-    parser = Parser(
-        prog=f"skyworld {name}", description={**JOBS, **INNER, **TOOLS}[name], argument_default=argparse.SUPPRESS
-    )
+    command = name.replace("_", " ", 1) if name in grouped() else name
+    summary = {**JOBS, **grouped(), **INNER, **TOOLS}[name]
+    parser = Parser(prog=f"skyworld {command}", description=summary, argument_default=argparse.SUPPRESS)
     advanced = parser.add_argument_group("advanced options")
     fields = parameters.describe({**parameters.KINDS, **parameters.TOOLS}[name])
     for field in fields:

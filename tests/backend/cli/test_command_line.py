@@ -55,6 +55,7 @@ def test_help_takes_less_than_a_third_of_a_second_of_computing():
 def test_the_summary_of_a_command_is_that_of_its_parameters():
     assert {kind: model.__doc__.splitlines()[0] for kind, model in MODELS.items()} == {
         **cli.JOBS,
+        **cli.grouped(),
         **cli.INNER,
         **cli.TOOLS,
     }

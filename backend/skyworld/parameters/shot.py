@@ -1,0 +1,45 @@
+"""Camera paths and frames."""
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from skyworld.parameters.model import FILE, FOLDER, Parameters
+
+
+class PathParameters(Parameters):
+    """Writes a camera path through a world."""
+
+    kind: ClassVar[str] = "path"
+
+    world: Path = Field(title="World Folder", description="The world to fly through", json_schema_extra=FOLDER)
+    output: Path = Field(title="Path File", description="Camera path to write (.json)", json_schema_extra=FILE)
+    type: Literal["orbit", "flythrough"] = Field(
+        "flythrough", alias="kind", title="Kind", description="Around a point, or through the world and back"
+    )
+    frames: int = Field(120, ge=2, le=100_000, title="Frames", description="Number of frames")
+    fps: float = Field(24, ge=1, le=240, title="Frame Rate", description="Frames a second")
+    width: int = Field(960, ge=16, le=16384, title="Width", description="Pixels")
+    height: int = Field(540, ge=16, le=16384, title="Height", description="Pixels")
+    fov: float = Field(55, ge=1, le=170, title="Field of View", description="Horizontal field of view in degrees")
+    reach: float = Field(
+        1.0,
+        ge=0.01,
+        le=5,
+        title="Reach",
+        description="How far the path leaves the viewpoint, as a share of half the walking room",
+    )
+
+
+class RenderParameters(Parameters):
+    """Renders frames, and a film, of a world along a camera path."""
+
+    kind: ClassVar[str] = "render"
+
+    world: Path = Field(title="World Folder", description="The world to render", json_schema_extra=FOLDER)
+    path: Path = Field(title="Path File", description="Camera path (.json)", json_schema_extra=FILE)
+    output: Path = Field(title="Frames Folder", description="Folder for the frames", json_schema_extra=FOLDER)
+    depth: bool = Field(False, title="Depth", description="Also write the depth of each frame (EXR, metres)")
+    video: Path | None = Field(None, title="Film", description="Also write a film (.mp4)", json_schema_extra=FILE)
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="Where to compute")
