@@ -114,6 +114,11 @@ class Session:
         running = [job for job in alive if job["state"] == "running"]
         return (running or alive or [None])[-1]
 
+    def last_failure(self):
+        """The last job, if it came to a bad end and nothing runs; or None."""
+        last = next(reversed(self.jobs.values()), None)
+        return last if last and last["state"] in ("failed", "cancelled") and not self.active() else None
+
     def waiting(self):
         """Whether a job waits for the backend to come up."""
         return bool(self._waiting)

@@ -139,8 +139,9 @@ class UseSeed(bpy.types.Operator):
 
 
 class JobOperator:
-    job: StringProperty(name="Job", description="Number of the job in the backend", options={"SKIP_SAVE"})
-    bl_options = {"INTERNAL"}
+    job: StringProperty(
+        name="Job", description="Number of the job in the backend. Empty: the last", options={"SKIP_SAVE"}
+    )
 
     @classmethod
     def poll(cls, _context):
@@ -154,7 +155,7 @@ class CancelJob(JobOperator, bpy.types.Operator):
     """Stop the job. What is finished of it is kept; Retry goes on from there"""
 
     bl_idname = "skyworld.cancel_job"
-    bl_label = "Cancel"
+    bl_label = "Cancel Job"
 
     @reports_errors
     def execute(self, _context):
@@ -170,11 +171,15 @@ class RetryJob(JobOperator, bpy.types.Operator):
     """Queue the job again; it goes on from its last finished stage"""
 
     bl_idname = "skyworld.retry_job"
-    bl_label = "Retry"
+    bl_label = "Retry Job"
 
     @reports_errors
     def execute(self, _context):
-        session.retry(self.job)
+        failed = session.last_failure()
+        job = self.job or (failed["id"] if failed else None)
+        if job is None:
+            raise UserError("The last job did not fail")
+        session.retry(job)
         return {"FINISHED"}
 
 
@@ -234,7 +239,7 @@ class StartBackend(bpy.types.Operator):
     """Start the backend, or connect to it, as the preferences say"""
 
     bl_idname = "skyworld.start_backend"
-    bl_label = "Start"
+    bl_label = "Start Backend"
 
     @classmethod
     def poll(cls, _context):
@@ -253,7 +258,7 @@ class RestartBackend(bpy.types.Operator):
     """End the backend if it is there and start it anew; finished work is kept"""
 
     bl_idname = "skyworld.restart_backend"
-    bl_label = "Restart"
+    bl_label = "Restart Backend"
 
     @reports_errors
     def execute(self, _context):
@@ -265,7 +270,7 @@ class StopBackend(bpy.types.Operator):
     """End the backend and free its memory. A running job stops and can be retried later"""
 
     bl_idname = "skyworld.stop_backend"
-    bl_label = "Stop"
+    bl_label = "Stop Backend"
 
     @classmethod
     def poll(cls, _context):
@@ -318,9 +323,15 @@ class CancelInstall(bpy.types.Operator):
     bl_idname = "skyworld.cancel_install"
     bl_label = "Cancel Installation"
 
+    @classmethod
+    def poll(cls, _context):
+        if not session.installer or session.installer.state != "running":
+            cls.poll_message_set("Nothing is being installed")
+            return False
+        return True
+
     def execute(self, _context):
-        if session.installer:
-            session.installer.cancel()
+        session.installer.cancel()
         return {"FINISHED"}
 
 

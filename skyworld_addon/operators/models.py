@@ -65,9 +65,13 @@ class DownloadModels(bpy.types.Operator):
     """Download what is missing. It goes on where it stopped, and Blender stays usable meanwhile"""
 
     bl_idname = "skyworld.download_models"
-    bl_label = "Download"
+    bl_label = "Download Models"
 
-    model: StringProperty(name="Model", description="A profile or a checkpoint", options={"SKIP_SAVE"})
+    model: StringProperty(
+        name="Model",
+        description="A profile or a checkpoint. Empty: the profile of the preferences",
+        options={"SKIP_SAVE"},
+    )
 
     @classmethod
     def poll(cls, _context):
@@ -85,6 +89,7 @@ class DownloadModels(bpy.types.Operator):
         return True
 
     def invoke(self, context, _event):
+        self.model = self.model or preferences.get().profile
         return context.window_manager.invoke_props_dialog(
             self, width=520, title="Accept the Licences and Download?", confirm_text="Accept and Download"
         )
@@ -107,9 +112,10 @@ class DownloadModels(bpy.types.Operator):
 
     @reports_errors
     def execute(self, _context):
-        if not catalogue.checkpoints(self.model):
-            raise UserError(f"There is no model {self.model!r}")
-        session.submit(DOWNLOAD, {"model": self.model, "accept": True})
+        model = self.model or preferences.get().profile
+        if not catalogue.checkpoints(model):
+            raise UserError(f"There is no model {model!r}")
+        session.submit(DOWNLOAD, {"model": model, "accept": True})
         return {"FINISHED"}
 
 

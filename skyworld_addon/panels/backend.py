@@ -34,10 +34,10 @@ class BackendPanel(Sidebar, bpy.types.Panel):
             wrapped(column, context, session.error, alert=True)
         row = layout.row(align=True)
         if session.state == "off":
-            row.operator("skyworld.start_backend", icon="PLAY")
+            row.operator("skyworld.start_backend", text="Start", icon="PLAY")
         else:
-            row.operator("skyworld.stop_backend", icon="SNAP_FACE")
-            row.operator("skyworld.restart_backend", icon="FILE_REFRESH")
+            row.operator("skyworld.stop_backend", text="Stop", icon="SNAP_FACE")
+            row.operator("skyworld.restart_backend", text="Restart", icon="FILE_REFRESH")
         row.operator("preferences.addon_show", text="", icon="PREFERENCES").module = preferences.PACKAGE
 
 

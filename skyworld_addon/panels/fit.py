@@ -6,7 +6,7 @@ from .. import parameters
 from ..jobs import session
 from ..operators.generate import FIT, default_fit_output
 from .first_run import needs_installation
-from .progress import ICONS, draw_failure, draw_running, draw_start, fraction_of, last_failure
+from .progress import ICONS, draw_failure, draw_running, draw_start, fraction_of
 from .tab import Sidebar
 
 
@@ -22,7 +22,7 @@ class FitPanel(Sidebar, bpy.types.Panel):
 
     def draw_header_preset(self, _context):
         """How it stands, for the panel may be closed."""
-        job, last = session.active(), last_failure()
+        job, last = session.active(), session.last_failure()
         if job and job["kind"] == FIT:
             self.layout.label(text=f"{fraction_of(job):.0%}")
         elif last and last["kind"] == FIT:
@@ -42,7 +42,7 @@ class FitPanel(Sidebar, bpy.types.Panel):
         header.label(text="Advanced")
         if body:
             parameters.draw(body.column(), group, FIT, advanced=True)
-        job, last = session.active(), last_failure()
+        job, last = session.active(), session.last_failure()
         if job and job["kind"] == FIT:
             draw_running(layout, context, job)
         else:

@@ -7,7 +7,7 @@ from ..jobs import session
 from ..operators.generate import CHOICES, FIT, KIND, default_world_output
 from . import preview
 from .first_run import draw_installation, needs_installation
-from .progress import PREVIEW_SCALE, draw_errors, draw_failure, draw_running, draw_start, last_failure
+from .progress import PREVIEW_SCALE, draw_errors, draw_failure, draw_running, draw_start
 from .tab import Sidebar
 from .text import wrapped
 
@@ -45,7 +45,7 @@ class GeneratePanel(Sidebar, bpy.types.Panel):
             layout.operator("skyworld.offer_seeds", icon="IMGDISPLAY")
             draw_choices(layout, group)
         draw_errors(layout, context)
-        last = last_failure()
+        last = session.last_failure()
         if last and last["kind"] != FIT:
             draw_failure(layout, context, last)
 

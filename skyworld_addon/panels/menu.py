@@ -1,6 +1,11 @@
-"""The add-on's part of the viewport's Add menu, through which F3 finds it too."""
+"""The add-on's part of Blender's menus, through which F3 finds every operator.
+
+F3 searches menus, not panels. Add holds what makes something new, Object what changes what is there, Render the shot.
+"""
 
 import bpy
+
+ICON = "OUTLINER_OB_POINTCLOUD"
 
 
 class AddMenu(bpy.types.Menu):
@@ -12,6 +17,7 @@ class AddMenu(bpy.types.Menu):
         layout.operator_context = "INVOKE_DEFAULT"
         layout.operator("skyworld.generate_world", icon="WORLD")
         layout.operator("skyworld.fit_pictures", icon="OUTLINER_OB_POINTCLOUD")
+        layout.operator("skyworld.offer_seeds", icon="IMGDISPLAY")
         layout.operator("skyworld.import_world", icon="IMPORT")
         layout.separator()
         layout.operator("skyworld.add_flythrough", text="Fly-through", icon="CURVE_PATH")
@@ -22,16 +28,73 @@ class AddMenu(bpy.types.Menu):
         layout.operator("skyworld.fly_through_views", icon="ANIM")
 
 
+class ObjectMenu(bpy.types.Menu):
+    bl_idname = "SKYWORLD_MT_object"
+    bl_label = "SkyWorld"
+
+    def draw(self, _context):
+        layout = self.layout
+        layout.operator_context = "INVOKE_DEFAULT"
+        layout.operator("skyworld.look_at_target", icon="CON_TRACKTO")
+        layout.operator("skyworld.focal_zoom", icon="VIEW_PERSPECTIVE")
+        layout.operator("skyworld.bank_path", icon="DRIVER_ROTATIONAL_DIFFERENCE")
+        layout.operator("skyworld.keep_clear", icon="MOD_SHRINKWRAP")
+        layout.operator("skyworld.preview_shot", icon="PLAY")
+        layout.operator("skyworld.bake_camera", icon="KEYFRAME_HLT")
+        layout.separator()
+        layout.operator("skyworld.cancel_job", icon="CANCEL")
+        layout.operator("skyworld.retry_job", icon="FILE_REFRESH")
+        layout.menu(BackendMenu.bl_idname)
+
+
+class BackendMenu(bpy.types.Menu):
+    bl_idname = "SKYWORLD_MT_backend"
+    bl_label = "Backend"
+
+    def draw(self, _context):
+        layout = self.layout
+        layout.operator_context = "INVOKE_DEFAULT"
+        layout.operator("skyworld.start_backend", icon="PLAY")
+        layout.operator("skyworld.stop_backend", icon="SNAP_FACE")
+        layout.operator("skyworld.restart_backend", icon="FILE_REFRESH")
+        layout.separator()
+        layout.operator("skyworld.refresh_models")
+        layout.operator("skyworld.download_models", icon="IMPORT")
+        layout.separator()
+        layout.operator("skyworld.install_backend")
+        layout.operator("skyworld.cancel_install")
+
+
+CLASSES = (AddMenu, BackendMenu, ObjectMenu)
+
+
 def add_menu(self, _context):
     self.layout.separator()
-    self.layout.menu(AddMenu.bl_idname, icon="OUTLINER_OB_POINTCLOUD")
+    self.layout.menu(AddMenu.bl_idname, icon=ICON)
+
+
+def object_menu(self, _context):
+    self.layout.separator()
+    self.layout.menu(ObjectMenu.bl_idname, icon=ICON)
+
+
+def render_menu(self, _context):
+    self.layout.separator()
+    self.layout.operator("skyworld.render_shot", icon="RENDER_ANIMATION")
+
+
+ENTRIES = (("VIEW3D_MT_add", add_menu), ("VIEW3D_MT_object", object_menu), ("TOPBAR_MT_render", render_menu))
 
 
 def register():
-    bpy.utils.register_class(AddMenu)
-    bpy.types.VIEW3D_MT_add.append(add_menu)
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    for name, entry in ENTRIES:
+        getattr(bpy.types, name).append(entry)
 
 
 def unregister():
-    bpy.types.VIEW3D_MT_add.remove(add_menu)
-    bpy.utils.unregister_class(AddMenu)
+    for name, entry in ENTRIES:
+        getattr(bpy.types, name).remove(entry)
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

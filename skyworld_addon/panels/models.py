@@ -2,7 +2,7 @@
 
 from ..jobs import session
 from ..operators.models import DOWNLOAD, catalogue, downloading, licence
-from .progress import draw_failure, draw_running, last_failure
+from .progress import draw_failure, draw_running
 from .text import wrapped
 
 STATES = {
@@ -35,7 +35,7 @@ def draw(layout, context, settings):
         row.operator("skyworld.download_models", text="Download All", icon="IMPORT").model = settings.profile
     else:
         row.label(text="All of it is here", icon="CHECKMARK")
-    job, last = downloading(), last_failure()
+    job, last = downloading(), session.last_failure()
     if job:
         draw_running(layout, context, job)
     elif last and last["kind"] == DOWNLOAD:

@@ -51,19 +51,13 @@ def _times(progress):
     return duration(elapsed) + (f" / about {duration(elapsed + remaining)}" if remaining is not None else "")
 
 
-def last_failure():
-    """The last job, if it came to a bad end and nothing runs."""
-    last = next(reversed(session.jobs.values()), None)
-    return last if last and last["state"] in ("failed", "cancelled") and not session.active() else None
-
-
 def draw_failure(layout, context, job):
     """How a job ended, in its own sentence, and a button to go on with it."""
     box = layout.box()
     failed = job["state"] == "failed"
     text = job.get("error") or ("The job failed" if failed else "Cancelled; what was finished is kept")
     wrapped(box, context, text, icon=ICONS[job["state"]], alert=failed)
-    box.operator("skyworld.retry_job", icon="FILE_REFRESH").job = job["id"]
+    box.operator("skyworld.retry_job", text="Retry", icon="FILE_REFRESH").job = job["id"]
 
 
 def draw_errors(layout, context):
@@ -72,4 +66,4 @@ def draw_errors(layout, context):
         box = layout.box()
         wrapped(box, context, session.error, icon="ERROR", alert=True)
         if session.state == "lost":
-            box.operator("skyworld.restart_backend", icon="FILE_REFRESH")
+            box.operator("skyworld.restart_backend", text="Restart", icon="FILE_REFRESH")

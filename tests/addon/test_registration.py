@@ -1,58 +1,65 @@
+import atexit
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from types import FunctionType
 
 import bpy
 
 import skyworld_addon
 
-OPERATORS = [
-    "generate_world",
-    "fit_pictures",
-    "import_splats",
-    "export_splats",
-    "import_cameras",
-    "export_cameras",
-    "add_orbit",
-    "add_flythrough",
-    "render_shot",
-    "cancel_job",
-    "retry_job",
-    "import_world",
-    "start_backend",
-    "stop_backend",
-    "restart_backend",
-    "install_backend",
-    "refresh_models",
-    "download_models",
-    "bake_camera",
-]
-
 
 def things():
-    """What a registration could leave behind."""
+    """What a registration could leave behind, in Blender and in this Python."""
     handlers = {
-        name: len(getattr(bpy.app.handlers, name)) for name in dir(bpy.app.handlers) if name.endswith(("_pre", "_post"))
+        name: [f"{function.__module__}.{function.__qualname__}" for function in getattr(bpy.app.handlers, name)]
+        for name in dir(bpy.app.handlers)
+        if isinstance(getattr(bpy.app.handlers, name), list)
     }
+    bases = "Panel Operator PropertyGroup RenderEngine Menu Header FileHandler AddonPreferences UIList Gizmo GizmoGroup"
     subclasses = {
-        base.__name__: sorted(c.__name__ for c in base.__subclasses__() if c.is_registered)
-        for base in (bpy.types.Panel, bpy.types.Operator, bpy.types.PropertyGroup, bpy.types.RenderEngine)
+        base: sorted(
+            f"{c.__module__}.{c.__name__}"
+            for c in getattr(bpy.types, base).__subclasses__()
+            if c.is_registered and c.__module__ != "bpy.types"  # Blender makes its own when they are asked for
+        )
+        for base in bases.split()
     }
     engines = sorted(
         p.__name__ for p in bpy.types.Panel.__subclasses__() if "SKYWORLD" in getattr(p, "COMPAT_ENGINES", ())
     )
-    owners = [hasattr(owner, "skyworld") for owner in (bpy.types.Scene, bpy.types.Object, bpy.types.Collection)]
-    owners.append(hasattr(bpy.types.Scene, "skyworld_fit"))
-    types = bpy.types.TOPBAR_MT_file_import, bpy.types.TOPBAR_MT_file_export, bpy.types.VIEW3D_MT_add
-    menus = [len(menu.draw._draw_funcs) for menu in types]
-    timers = bpy.app.timers.is_registered(skyworld_addon.jobs.tick)
-    return handlers, subclasses, engines, owners, menus, timers, list(bpy.context.preferences.addons.keys())
-
-
-def test_every_operator_is_there_with_a_tooltip():
-    for name in OPERATORS:
-        operator = getattr(bpy.ops.skyworld, name).get_rna_type()
-        assert len(operator.description) > 20, name
+    types = [cls for name in dir(bpy.types) if isinstance(cls := getattr(bpy.types, name), type)]
+    properties = {
+        owner.__name__: sorted(name for name in dir(owner) if name.startswith("skyworld"))
+        for owner in types
+        if issubclass(owner, bpy.types.ID)
+    }
+    # Headers, menus and panels into which add-ons append
+    drawn = {
+        cls.__name__: len(cls.draw._draw_funcs) for cls in types if hasattr(getattr(cls, "draw", None), "_draw_funcs")
+    }
+    modules = [vars(module) for name, module in sys.modules.items() if name.startswith("skyworld_addon")]
+    functions = {f for names in modules for f in names.values() if isinstance(f, FunctionType)}
+    timers = sorted(f.__qualname__ for f in functions if bpy.app.timers.is_registered(f))
+    configurations = bpy.context.window_manager.keyconfigs
+    keymaps = {
+        f"{configuration.name}: {keymap.name}": sum(item.idname.startswith("skyworld.") for item in keymap.keymap_items)
+        for configuration in configurations
+        for keymap in configuration.keymaps
+    }
+    return {
+        "handlers": handlers,
+        "classes": subclasses,
+        "panels that show for the engine": engines,
+        "properties": properties,
+        "entries in menus": drawn,
+        "timers": timers,
+        "keymaps": keymaps,
+        "add-ons": list(bpy.context.preferences.addons.keys()),
+        "atexit": atexit._ncallbacks(),
+        "threads": threading.active_count(),
+    }
 
 
 def test_unregister_leaves_nothing_behind_and_register_works_again():
