@@ -1,5 +1,6 @@
 """How a pipeline's parts are held on the GPU: narrow weights, parts that wait in the computer's memory."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -11,9 +12,12 @@ from skyworld.models.settings import Settings
 ENCODERS = ("text_encoder", "text_encoder_2")
 DENOISERS = ("unet", "transformer")
 TILE, SHARED = 640, 0.2  # px; both strides, in latents too, are whole: 512 px, 64 latents
-# Not to be narrowed in a text encoder: norms; what looks at its own weight's type before its hook has widened it
-# (T5's wo); the output over the vocabulary, which may be the embedding's own weight.
-KEPT_WIDE = ("norm", "embed", r"\.wo$", "lm_head")
+EIGHT_BITS = torch.float8_e4m3fn
+# Not to be narrowed in a denoiser, beside what its class names: what few weights give and many depend on.
+DENOISER_WIDE = ("pos_embed", "patch_embed", "norm", "^proj_in$", "^proj_out$")
+# In a text encoder: norms; what looks at its own weight's type (T5's wo); the output over the vocabulary, which may be
+# the embedding's own weight.
+ENCODER_WIDE = ("norm", "embed", r"\.wo$", "lm_head")
 
 
 class Parked:
@@ -97,15 +101,45 @@ def tile(vae) -> None:
         vae.enable_tiling(TILE, TILE, stride, stride)
 
 
-def narrow(encoders: list, denoisers: list, dtype: torch.dtype) -> None:
-    """Keeps weights in 8 bits (e4m3) and widens each layer's to `dtype` while it works. CLIP is too small to gain."""
-    from diffusers.hooks import apply_layerwise_casting
+class NarrowLinear(torch.nn.Linear):
+    """A weight in 8 bits (e4m3), widened to `wide` while the layer works; the wide copy is dropped afterwards."""
 
+    wide: torch.dtype
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(values, self.weight.to(self.wide), self.bias)
+
+
+class NarrowConv2d(torch.nn.Conv2d):
+    wide: torch.dtype
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return self._conv_forward(values, self.weight.to(self.wide), self.bias)
+
+
+NARROW = {torch.nn.Linear: NarrowLinear, torch.nn.Conv2d: NarrowConv2d}
+
+
+def narrow(encoders: list, denoisers: list, dtype: torch.dtype) -> None:
+    """Keeps weights in 8 bits that work in `dtype`. CLIP is too small to gain."""
     for part in denoisers:
-        part.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)
+        own = (getattr(part, name, None) for name in ("_skip_layerwise_casting_patterns", "_keep_in_fp32_modules"))
+        narrow_layers(part, dtype, (*DENOISER_WIDE, *chain.from_iterable(patterns or () for patterns in own)))
     for part in encoders:
         if not type(part).__name__.startswith("CLIP"):
-            apply_layerwise_casting(part, torch.float8_e4m3fn, dtype, KEPT_WIDE, (torch.nn.Embedding,))
+            narrow_layers(part, dtype, ENCODER_WIDE)
+
+
+def narrow_layers(part: torch.nn.Module, dtype: torch.dtype, wide: tuple[str, ...]) -> None:
+    """Narrows the layers of a model whose names match none of the patterns `wide`.
+
+    The first weight's layer stays as it is, too: pipelines ask it for the type of the whole.
+    """
+    first = next(part.named_parameters())[0].rpartition(".")[0]
+    for name, layer in part.named_modules():
+        if type(layer) in NARROW and name != first and not any(re.search(pattern, name) for pattern in wide):
+            layer.weight.requires_grad_(False).data = layer.weight.data.to(EIGHT_BITS)
+            layer.__class__, layer.wide = NARROW[type(layer)], dtype
 
 
 def stream_layers(part: torch.nn.Module, device: torch.device) -> None:
