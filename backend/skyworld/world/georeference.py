@@ -17,7 +17,7 @@ _TO_RADIANS = "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad"
 
 @dataclass(frozen=True)
 class Georeference:
-    """The world's origin: latitude and longitude in degrees, altitude above the ellipsoid, EPSG code of its UTM zone."""
+    """The world's origin: degrees, metres above the ellipsoid, and the EPSG code of its UTM zone."""
 
     latitude: float
     longitude: float
