@@ -59,3 +59,21 @@ def test_off_loaded_encoders_leave_the_gpu(folder):
     adapter.inpaint(view())
     assert next(adapter.pipe.text_encoder.parameters()).device.type == "cpu"
     assert next(adapter.pipe.transformer.parameters()).device.type == "cuda"
+
+
+@pytest.mark.parametrize("shape", [(1, 128, 96, 70), (2, 320, 17, 9), (1, 64, 1, 1)], ids=str)
+@pytest.mark.parametrize("affine", [True, False])
+def test_group_normalisation_is_that_of_pytorch_and_keeps_the_order(shape, affine):
+    from skyworld.models.checkpoints.group_norm import GroupNorm
+
+    torch.manual_seed(0)
+    norm = GroupNorm(32, shape[1], affine=affine, device="cuda", dtype=torch.bfloat16).requires_grad_(False)
+    if affine:
+        norm.weight.normal_(), norm.bias.normal_()
+    values = (3 + torch.randn(shape, device="cuda")).bfloat16().to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        made = norm(values)
+    weight, bias = (None, None) if not affine else (norm.weight.double(), norm.bias.double())
+    truth = torch.nn.functional.group_norm(values.double(), 32, weight, bias, norm.eps)
+    assert made.is_contiguous(memory_format=torch.channels_last) and made.dtype == values.dtype
+    assert (made.double() - truth).abs().max() <= 0.005 * truth.abs().max()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import chain
 
 import torch
@@ -55,6 +56,8 @@ class Holding:
             for part in (pipe.vae, getattr(pipe, "unet", None)):
                 if part is not None and all(weight.ndim < 5 for weight in part.parameters()):
                     part.to(memory_format=torch.channels_last)
+                    if find_spec("triton"):
+                        _norms_in_place(part)
         if settings.quantisation == "fp8":
             narrow(encoders, denoisers, settings.dtype)
         if settings.tiled:
@@ -87,6 +90,14 @@ class Holding:
     def denoising(self) -> None:
         if self._denoisers is not None:
             self._denoisers.bring()
+
+
+def _norms_in_place(part: torch.nn.Module) -> None:
+    from skyworld.models.checkpoints.group_norm import GroupNorm
+
+    for layer in part.modules():
+        if type(layer) is torch.nn.GroupNorm:
+            layer.__class__ = GroupNorm
 
 
 def tile(vae) -> None:
