@@ -2,13 +2,27 @@
 
 import functools
 
+from .translations import said
+
+listeners = []  # called with each UserError that ended an operator
+
 
 class UserError(Exception):
-    """Something the user can mend: what is wrong, with which file, and what to do about it."""
+    """Something the user can mend: what is wrong, with which file, and what to do about it.
 
-    def __init__(self, problem, *, file=None, hint=""):
-        where = f"{file}: " if file else ""
-        super().__init__(f"{where}{problem.rstrip('.')}." + (f" {hint.rstrip('.')}." if hint else ""))
+    problem, hint: sentences as the translations know them; `values` fill their {braces}.
+    fix: what mends it at one press, one of panels/fix.py's FIXES, or "".
+    """
+
+    def __init__(self, problem, *, file=None, hint="", fix="", **values):
+        self.problem, self.file, self.hint, self.fix, self.values = problem, file, hint, fix, values
+        super().__init__(problem)
+
+    def __str__(self):
+        where = f"{self.file}: " if self.file else ""
+        problem = said(self.problem, **self.values).rstrip(".")
+        hint = said(self.hint, **self.values).rstrip(".")
+        return f"{where}{problem}." + (f" {hint}." if hint else "")
 
 
 def reports_errors(execute):
@@ -20,6 +34,8 @@ def reports_errors(execute):
             return execute(self, context)
         except UserError as error:
             self.report({"ERROR"}, str(error))
+            for listener in listeners:
+                listener(error)
             return {"CANCELLED"}
 
     return reporting

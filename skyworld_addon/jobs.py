@@ -15,7 +15,7 @@ from pathlib import Path
 
 import bpy
 
-from . import preferences
+from . import errors, preferences
 from .connection.client import CONNECT_SECONDS, Client, UnreachableError
 from .connection.process import START_SECONDS, LocalBackend
 from .errors import UserError
@@ -31,14 +31,14 @@ GENERATIONS = itertools.count()
 
 
 class Session:
-    """state: "off", "starting", "on" or "lost"; error: one sentence for the panel or "".
+    """state: "off", "starting", "on" or "lost"; error: one sentence for the panel or "", and what mends it (fix).
 
     jobs: {id: Job of the HTTP interface}, newest last; cancelling: ids whose end has been asked for;
     own: ids submitted from here; preview: {id: path of a picture}.
     """
 
     def __init__(self):
-        self.state, self.error, self.health = "off", "", {}
+        self.state, self.error, self.fix, self.health = "off", "", "", {}
         self.jobs, self.cancelling, self.own, self.previews = {}, set(), set(), {}
         self.client = self.process = self.installer = None
         self.on_done = []  # called with the Job of each own job that is done
@@ -62,7 +62,8 @@ class Session:
                 )
                 self._listen(lambda: _client_of(process))
         except UserError as error:
-            self.state, self.error = "lost", str(error)
+            self.state = "lost"
+            self.tell(error)
             raise
 
     def disconnect(self):
@@ -72,7 +73,8 @@ class Session:
         process, self.process, self.client = self.process, None, None
         if process:
             threading.Thread(target=process.stop, name="SkyWorld backend stop").start()
-        self.state, self.health, self.error, self._waiting = "off", {}, "", []
+        self.state, self.health, self._waiting = "off", {}, []
+        self.tell(None)
         self.cancelling.clear()
 
     def ready_client(self, cancelled=lambda: False):
@@ -91,7 +93,7 @@ class Session:
 
     def submit(self, kind, parameters):
         """Queues a job; where the backend is not running it is started first."""
-        self.error = ""
+        self.tell(None)
         if self.state in ("off", "lost"):
             self.connect()
         if self.state != "on":
@@ -104,7 +106,7 @@ class Session:
         self._ask(self._job, "POST", f"/jobs/{job_id}/cancel")
 
     def retry(self, job_id):
-        self.error = ""
+        self.tell(None)
         self.own.add(job_id)
         self._ask(self._job, "POST", f"/jobs/{job_id}/retry")
 
@@ -113,6 +115,10 @@ class Session:
         alive = [job for job in self.jobs.values() if job["state"] not in ENDED]
         running = [job for job in alive if job["state"] == "running"]
         return (running or alive or [None])[-1]
+
+    def tell(self, error):
+        """Keeps a UserError for the panel; None: all is well again."""
+        self.error, self.fix = (str(error), error.fix) if error else ("", "")
 
     def last_failure(self):
         """The last job, if it came to a bad end and nothing runs; or None."""
@@ -160,13 +166,15 @@ class Session:
             and not self.process.alive
             and self.state in ("starting", "on")
         ):
-            said = self.process.failure or f"The backend has ended: {self.process.last_words()}"
-            self._lost(said)
+            failure, words = self.process.failure, self.process.last_words()
+            lost = UserError("The backend has ended: {words}", words=words, fix="restart")
+            self._lost(UserError(failure, fix="install") if failure else lost)
 
-    def _lost(self, sentence):
+    def _lost(self, error):
         self._stop.set()
         self._generation = next(GENERATIONS)
-        self.state, self.error, self.client, self.health, self._changed = "lost", sentence, None, {}, True
+        self.state, self.client, self.health, self._changed = "lost", None, {}, True
+        self.tell(error)
         self.cancelling.clear()
         self._waiting = []
 
@@ -179,11 +187,11 @@ class Session:
         try:
             self._put(generation, then, work())
         except UserError as error:
-            self._put(generation, self._failed, str(error))
+            self._put(generation, self._failed, error)
 
     def _ask(self, then, *request):
         if self.client is None:
-            raise UserError("The backend is not running", hint="Press Start in the SkyWorld panel")
+            raise UserError("The backend is not running", hint="Press Start in the SkyWorld panel", fix="start")
         client = self.client
         self.background(lambda: client.ask(*request), then)
 
@@ -216,7 +224,7 @@ class Session:
                 stop.wait(RETRY_SECONDS)
         except UserError as error:
             if not stop.is_set():
-                self._put(generation, self._lost, str(error))
+                self._put(generation, self._lost, error)
 
     # ------------------------------------------------------------------ news, main thread
 
@@ -234,8 +242,8 @@ class Session:
         self.own.add(job["id"])
         self._job(job)
 
-    def _failed(self, sentence):
-        self.error = sentence
+    def _failed(self, error):
+        self.tell(error)
         self.cancelling.clear()
 
     def _event(self, event, data):
@@ -286,11 +294,11 @@ def _remote_client():
 def _client_of(process):
     """The client of a local backend, once it has said where it listens."""
     if not process.started.wait(START_SECONDS):
-        raise UserError(
-            f"The backend has not started within {START_SECONDS:.0f} seconds", hint=f"Its log: {process.log}"
-        )
+        problem = "The backend has not started within {seconds:.0f} seconds"
+        raise UserError(problem, hint="Its log: {log}", fix="restart", seconds=START_SECONDS, log=process.log)
     if process.handshake is None:
-        raise UserError(process.failure, hint="Install the backend again, or set its Python in the preferences")
+        hint = "Install the backend again, or set its Python in the preferences"
+        raise UserError(process.failure, hint=hint, fix="install")
     return Client(process.handshake["url"], process.handshake["token"])
 
 
@@ -313,11 +321,19 @@ def tick():
     return BUSY_TICK if session.busy() else IDLE_TICK
 
 
+def tell_mendable(error):
+    """What ends an operator is reported there; the panel keeps it only where a button can mend it."""
+    if error.fix:
+        session.tell(error)
+
+
 def register():
+    errors.listeners.append(tell_mendable)
     bpy.app.timers.register(tick, first_interval=IDLE_TICK, persistent=True)
 
 
 def unregister():
+    errors.listeners.remove(tell_mendable)
     if bpy.app.timers.is_registered(tick):
         bpy.app.timers.unregister(tick)
     session.disconnect()

@@ -62,18 +62,22 @@ class Client:
         try:
             answer = json.loads(data) if data else {}
         except ValueError as error:
-            raise UserError(f"{self.url} answers, but is no SkyWorld backend", hint="Check the URL") from error
+            problem = "{url} answers, but is no SkyWorld backend"
+            raise UserError(problem, hint="Check the URL", fix="preferences", url=self.url) from error
         if status < 400:
             return answer
         if status in (401, 403):
-            raise UserError(f"The backend at {self.url} refuses the token", hint="Copy its token into the preferences")
-        raise UserError(_sentence(answer) or f"The backend refuses {method} {path} (HTTP {status})")
+            problem = "The backend at {url} refuses the token"
+            raise UserError(problem, hint="Copy its token into the preferences", fix="preferences", url=self.url)
+        raise _refusal(
+            answer, "The backend refuses {request} (HTTP {status})", request=f"{method} {path}", status=status
+        )
 
     def file(self, world, path):
         """Bytes of a file inside a world folder on the backend's machine."""
         status, _, data = self.call("GET", f"/worlds/file?{urlencode({'world': str(world), 'path': path})}")
         if status != 200:
-            raise UserError(_sentence(_json(data)) or f"{world}/{path}: the backend cannot give this file.")
+            raise _refusal(_json(data), "{file}: the backend cannot give this file", file=f"{world}/{path}")
         return data
 
     def events(self, after, stop):
@@ -83,7 +87,8 @@ class Client:
             connection.request("GET", f"/events?after={after}", headers={"Authorization": f"Bearer {self.token}"})
             reply = connection.getresponse()
             if reply.status != 200:
-                raise UserError(f"The backend at {self.url} does not stream events (HTTP {reply.status})")
+                problem = "The backend at {url} does not stream events (HTTP {status})"
+                raise UserError(problem, fix="restart", url=self.url, status=reply.status)
             fields = {}
             while not stop.is_set():
                 line = reply.readline()
@@ -125,13 +130,14 @@ class Client:
                 return _frame(headers, data)
             document = _json(data)
             if status != 409:
-                raise UserError(_sentence(document) or f"The backend could not render the frame (HTTP {status})")
+                raise _refusal(document, "The backend could not render the frame (HTTP {status})", status=status)
             for digest in document["missing"]:
                 sent = self._patiently(cancelled, "PUT", f"/splats/{quote(digest)}", source[digest]())
                 if sent is None:
                     return None
                 if sent[0] >= 400:
-                    raise UserError(_sentence(_json(sent[2])) or f"The backend refuses the splats (HTTP {sent[0]})")
+                    problem = "The backend refuses the splats (HTTP {status})"
+                    raise _refusal(_json(sent[2]), problem, status=sent[0])
         raise UserError(
             "The backend's cache is too small for the splats of this scene", hint="Hide some from the render"
         )
@@ -159,7 +165,8 @@ class Client:
     def _connection(self, timeout):
         address = urlsplit(self.url if "//" in self.url else f"http://{self.url}")
         if address.scheme not in ("http", "https") or not address.hostname:
-            raise UserError(f"{self.url!r} is no address of a backend", hint="Write it like http://127.0.0.1:8188")
+            hint = "Write it like http://127.0.0.1:8188"
+            raise UserError("{url!r} is no address of a backend", hint=hint, fix="preferences", url=self.url)
         kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
         connection = kind(address.hostname, address.port, timeout=CONNECT_SECONDS)
         try:
@@ -170,7 +177,8 @@ class Client:
         return connection
 
     def _unreachable(self, error):
-        return UnreachableError(f"The backend at {self.url} does not answer ({error})", hint="Press Restart")
+        problem = "The backend at {url} does not answer ({reason})"
+        return UnreachableError(problem, hint="Press Restart", fix="restart", url=self.url, reason=error)
 
 
 def digest_of(data):
@@ -196,5 +204,8 @@ def _json(data):
         return {}
 
 
-def _sentence(answer):
-    return answer.get("error") or answer.get("detail") if isinstance(answer, dict) else None
+def _refusal(answer, otherwise, **values):
+    """The backend's own sentence as a UserError, with what mends it; where it says none, `otherwise`."""
+    answer = answer if isinstance(answer, dict) else {}
+    sentence = answer.get("error") or answer.get("detail")
+    return UserError(sentence, fix=answer.get("fix") or "") if sentence else UserError(otherwise, **values)

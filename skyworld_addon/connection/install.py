@@ -14,13 +14,13 @@ import threading
 from pathlib import Path
 
 from ..errors import UserError
+from ..translations import said
 
 TORCH = "torch==2.13.0"
 INDEX = "https://download.pytorch.org/whl/"
 OLDEST = (3, 11)
 NEWEST = (3, 14)  # torch has wheels up to here
 PROBE_SECONDS = 10.0
-NEEDS = "About 3 GiB of disk on a CPU, 8 GiB with CUDA"
 
 
 def python_of(environment):
@@ -84,7 +84,7 @@ class Installer:
         self.python, self.environment, self.device = str(python), Path(environment), device
         self.log = Path(log)
         self.wheel = source()
-        self.state, self.error, self.line, self.fraction = "running", "", "Looking for Python", 0.0
+        self.state, self.error, self.line, self.fraction = "running", "", said("Looking for Python"), 0.0
         self._process, self._cancelled = None, False
         self.thread = threading.Thread(target=self._work, name="SkyWorld installer", daemon=True)
 
@@ -92,7 +92,7 @@ class Installer:
         self.thread.start()
 
     def cancel(self):
-        self._cancelled, self.line = True, "Cancelling"
+        self._cancelled, self.line = True, said("Cancelling")
         if self._process and self._process.poll() is None:
             self._process.kill()
 
@@ -101,14 +101,13 @@ class Installer:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             with open(self.log, "w", encoding="utf-8") as log:
                 self._make(log)
-            self.state, self.line, self.fraction = "done", "Installed", 1.0
+            self.state, self.line, self.fraction = "done", said("Installed"), 1.0
         except UserError as error:
             self.state, self.error = ("cancelled", "") if self._cancelled else ("failed", str(error))
         except OSError as error:
-            self.state, self.error = (
-                "failed",
-                f"{error.filename or self.environment}: cannot be written ({error.strerror}).",
-            )
+            where = error.filename or self.environment
+            self.state = "failed"
+            self.error = str(UserError("cannot be written ({reason})", file=where, reason=error.strerror))
 
     def _make(self, log):
         python = find_python(self.python)
@@ -134,7 +133,7 @@ class Installer:
         """One step; its lines go to the log and to `line`, `fraction` creeps toward `until`."""
         if self._cancelled:
             raise UserError("cancelled")
-        self.line = title
+        self.line = said(title)
         log.write(f"\n$ {' '.join(command)}\n")
         log.flush()
         env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
@@ -152,13 +151,13 @@ class Installer:
             log.write(line)
             log.flush()
             last = line.strip() or last
-            self.line = f"{title}: {_readable(last)}"
+            self.line = f"{said(title)}: {_readable(last)}"
             self.fraction += (until - self.fraction) * 0.03
         if self._process.wait() != 0:
             if self._cancelled:
                 raise UserError("cancelled")
-            hint = f"The whole story is in {self.log}"
-            raise UserError(f"The backend was not installed. {title} ended with: {last or 'no message'}", hint=hint)
+            problem, hint = "The backend was not installed. {step} ended with: {words}", "The whole story is in {log}"
+            raise UserError(problem, hint=hint, step=said(title), words=last or "-", log=self.log)
         self.fraction = until
 
 

@@ -11,6 +11,7 @@ from collections import deque
 from pathlib import Path
 
 from ..errors import UserError
+from ..translations import said
 
 START_SECONDS = 60.0  # the first start after an installation compiles Python files
 STOP_SECONDS = 3.0
@@ -32,7 +33,7 @@ class LocalBackend:
         self._said = deque(maxlen=LOG_LINES)
         if not Path(self.python).is_file():
             hint = "Press Install Backend, or set the backend's Python in the preferences"
-            raise UserError("The backend is not installed", file=self.python, hint=hint)
+            raise UserError("The backend is not installed", file=self.python, hint=hint, fix="install")
         try:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
@@ -47,7 +48,9 @@ class LocalBackend:
                     creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
                 )
         except OSError as error:
-            raise UserError(f"The backend cannot be started ({error.strerror})", file=self.python) from error
+            raise UserError(
+                "The backend cannot be started ({reason})", file=self.python, fix="preferences", reason=error.strerror
+            ) from error
         atexit.register(self.stop)
         threading.Thread(target=self._read, name="SkyWorld backend output", daemon=True).start()
 
@@ -61,7 +64,7 @@ class LocalBackend:
                 self._said.append(text)
         self.process.wait()
         if self.handshake is None:
-            self.failure = f"The backend did not start: {self.last_words()}"
+            self.failure = said("The backend did not start: {words}", words=self.last_words())
         self.started.set()
 
     @property
@@ -75,7 +78,8 @@ class LocalBackend:
         except OSError:
             lines = []
         lines = [line.strip() for line in [*self._said, *lines] if line.strip()]
-        return f"{lines[-1]} (log: {self.log})" if lines else f"it ended with {self.process.poll()} (log: {self.log})"
+        words = lines[-1] if lines else said("it ended with {status}", status=self.process.poll())
+        return f"{words} (log: {self.log})"
 
     def stop(self):
         """Lets it end by itself, then insists. Blocks at most twice STOP_SECONDS."""

@@ -11,6 +11,7 @@ from ..errors import UserError, reports_errors
 from ..scene import cameras, curves, views, world
 from ..scene.curves import FOV
 from ..scene.surroundings import Surroundings
+from ..translations import said
 
 
 class PathOperator:
@@ -46,7 +47,7 @@ class PathOperator:
                 opened = world.open_world(collection.skyworld.folder)
                 return opened.eye, opened.cube / 2, opened.ahead
             except UserError as error:
-                self.report({"WARNING"}, f"{error} The path stands at the 3D cursor.")
+                self.report({"WARNING"}, f"{error} {said('The path stands at the 3D cursor')}.")
         x, y, z = context.scene.cursor.location
         return (x, y, z), 1.0, (x, y + 6.0, z)
 
@@ -229,7 +230,7 @@ class AddWalk(PathOperator, bpy.types.Operator):
         places = curves.evenly(drawn, 1.0)
         around = surroundings_of(context)
         if around is None:
-            self.report({"WARNING"}, "There are no splats: the walk is at the drawn curve's own height")
+            self.report({"WARNING"}, said("There are no splats: the walk is at the drawn curve's own height"))
         ground = places[:, 2] if around is None else around.ground(places)
         # A walker does not hop onto every stone.
         padded = np.pad(ground, 2, mode="edge")

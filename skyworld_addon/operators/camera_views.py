@@ -7,6 +7,7 @@ from bpy.props import BoolProperty, FloatProperty
 
 from ..errors import UserError, reports_errors
 from ..scene import cameras, curves, views, world
+from ..translations import said
 from .camera_path import CameraOperator, PathOperator, surroundings_of, view_shown
 
 
@@ -30,7 +31,7 @@ class AddView(bpy.types.Operator):
 
     def execute(self, context):
         view = views.add_view(_home(context), *view_shown(context))
-        self.report({"INFO"}, f"{view.name} added")
+        self.report({"INFO"}, said("{name} added", name=view.name))
         return {"FINISHED"}
 
 
@@ -157,14 +158,15 @@ class KeepClear(PathAdjustment, bpy.types.Operator):
             raise UserError("There are no splats to keep clear of", hint="Import a world first")
         _, apart = around.nearest(curves.sampled(path)[0])
         if apart.min() >= self.distance:
-            self.report({"INFO"}, f"The path is clear: {apart.min():.2f} m at its narrowest")
+            self.report({"INFO"}, said("The path is clear: {apart:.2f} m at its narrowest", apart=apart.min()))
             return {"FINISHED"}
         closed = path.data.splines[0].use_cyclic_u
         spacing = max(self.distance / 2, curves.sampled(path)[1][-1] / 200)
         curves.rebuild(path, around.clear(curves.evenly(path, spacing), self.distance, closed))
         left = around.nearest(curves.sampled(path)[0])[1].min()
         level = "INFO" if left >= 0.9 * self.distance else "WARNING"
-        self.report({level}, f"{left:.2f} m at its narrowest, {apart.min():.2f} m before")
+        text = said("{left:.2f} m at its narrowest, {before:.2f} m before", left=left, before=apart.min())
+        self.report({level}, text)
         return {"FINISHED"}
 
 

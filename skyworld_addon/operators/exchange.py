@@ -8,6 +8,7 @@ from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from ..errors import UserError, reports_errors
 from ..scene import camera_files, cameras, ply, splats
+from ..translations import said
 
 
 class DroppedFiles(ImportHelper):
@@ -40,7 +41,7 @@ class ImportSplats(bpy.types.Operator, DroppedFiles):
                 other.select_set(False)
             obj.select_set(True)
             context.view_layer.objects.active = obj
-        self.report({"INFO"}, f"{sum(len(cloud) for _, cloud in clouds):,} splats imported")
+        self.report({"INFO"}, said("{count:,} splats imported", count=sum(len(cloud) for _, cloud in clouds)))
         return {"FINISHED"}
 
 
@@ -78,7 +79,7 @@ class ExportSplats(bpy.types.Operator, ExportHelper):
             raise UserError("No splat object is selected")
         whole = splats.joined(parts)
         ply.write(self.filepath, whole)
-        self.report({"INFO"}, f"{len(whole):,} splats written to {self.filepath}")
+        self.report({"INFO"}, said("{count:,} splats written to {file}", count=len(whole), file=self.filepath))
         return {"FINISHED"}
 
 
@@ -104,7 +105,7 @@ class ImportCameras(bpy.types.Operator, DroppedFiles):
         camera_path = camera_files.read(path)
         name = path.parent.name if path.suffix == ".txt" else path.stem
         cameras.add(context.scene, name or "Cameras", camera_path, context.collection)
-        self.report({"INFO"}, f"{len(camera_path)} frames imported")
+        self.report({"INFO"}, said("{count} frames imported", count=len(camera_path)))
         return {"FINISHED"}
 
 
@@ -150,7 +151,7 @@ class ExportCameras(bpy.types.Operator, ExportHelper):
             path = path.with_name("images.txt")
         target = _target(scene) if self.kind == "SKYFALL" else None
         camera_files.write(path, camera_path, target)
-        self.report({"INFO"}, f"{len(camera_path)} frames written to {path}")
+        self.report({"INFO"}, said("{count} frames written to {file}", count=len(camera_path), file=path))
         return {"FINISHED"}
 
 

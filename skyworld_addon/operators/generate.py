@@ -4,15 +4,17 @@ import re
 from pathlib import Path
 
 import bpy
-from bpy.props import IntProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
 from .. import parameters, preferences
 from ..connection import install
 from ..errors import UserError, reports_errors
 from ..jobs import session
 from ..scene import ply, world
+from ..translations import said
 
 KIND, FIT, CHOICES = "world", "fit", "choices"
+ROLES = ("inpainter", "text_to_image", "depth", "captioner", "segmenter")  # fields that name a checkpoint themselves
 # What of a world folder comes into the scene, for each kind of job that makes one.
 WORLD_FILES = {KIND: ("world.json", "splats.ply"), FIT: ("world.json", "splats.ply", world.PICTURES)}
 
@@ -53,7 +55,8 @@ def _wish(context):
     values = parameters.to_json(context.scene.skyworld, KIND)
     for name in ("photo", "panorama", "distance"):
         if name in values and not Path(values[name]).is_file():
-            raise UserError("there is no such picture", file=values[name], hint="Choose another")
+            hint = "Choose another"
+            raise UserError("there is no such picture", file=values[name], hint=hint, fix=f"choose:{name}")
     return values
 
 
@@ -118,7 +121,8 @@ class FitPictures(bpy.types.Operator):
     def execute(self, context):
         values = parameters.to_json(context.scene.skyworld_fit, FIT)
         if not Path(values["pictures"]).is_dir():
-            raise UserError("there is no such folder", file=values["pictures"], hint="Choose another folder")
+            hint = "Choose another folder"
+            raise UserError("there is no such folder", file=values["pictures"], hint=hint, fix="choose:pictures")
         values["output"] = values["output"] or str(default_fit_output(values["pictures"]))
         session.submit(FIT, values)
         return {"FINISHED"}
@@ -135,6 +139,74 @@ class UseSeed(bpy.types.Operator):
 
     def execute(self, context):
         context.scene.skyworld.seed = self.seed
+        return {"FINISHED"}
+
+
+class ChoosePath(bpy.types.Operator):
+    """Choose another file or folder in place of the one that did not do"""
+
+    bl_idname = "skyworld.choose_path"
+    bl_label = "Choose Another"
+    bl_options = {"REGISTER", "UNDO"}
+
+    field: StringProperty(name="Field", description="Parameter that takes the path", options={"SKIP_SAVE"})
+    kind: StringProperty(name="Job", description="Kind of job that it is a parameter of", options={"SKIP_SAVE"})
+    filepath: StringProperty(name="File", description="What is chosen", subtype="FILE_PATH")
+    directory: StringProperty(name="Folder", description="What is chosen", subtype="DIR_PATH")
+    use_filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context, _event):
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context):
+        kind = FIT if self.field == "pictures" else self.kind or KIND
+        group = context.scene.skyworld_fit if kind == FIT else context.scene.skyworld
+        folder = group.bl_rna.properties[self.field].subtype == "DIR_PATH"
+        setattr(group, self.field, self.directory if folder else self.filepath)
+        session.tell(None)
+        return {"FINISHED"}
+
+
+class UseModels(bpy.types.Operator):
+    """Make worlds with other models"""
+
+    bl_idname = "skyworld.use_models"
+    bl_label = "Use Models"
+    bl_options = {"REGISTER", "UNDO"}
+
+    profile: EnumProperty(
+        name="Models",
+        description="Which models take the place of the present ones",
+        items=[
+            ("builtin", "Built-in", "They need no download and no GPU"),
+            ("SMALLER", "Smaller", "Those for the next smaller GPU, at last the built-in ones"),
+        ],
+    )
+
+    def execute(self, context):
+        group, profile = context.scene.skyworld, self.profile
+        if profile == "SMALLER":
+            sizes = [item.identifier for item in group.bl_rna.properties["profile"].enum_items]
+            profile = sizes[max(0, sizes.index(group.profile) - 1)]
+        group.profile = profile
+        if profile == "builtin":
+            for role in ROLES:
+                group.property_unset(role)
+        session.tell(None)
+        return {"FINISHED"}
+
+
+class UseDevice(bpy.types.Operator):
+    """Compute on the GPU where there is one, else on the processor"""
+
+    bl_idname = "skyworld.use_device"
+    bl_label = "Compute on What Is There"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context):
+        context.scene.skyworld.device = context.scene.skyworld_fit.device = "auto"
+        session.tell(None)
         return {"FINISHED"}
 
 
@@ -200,7 +272,8 @@ class ImportWorld(bpy.types.Operator):
     def execute(self, context):
         opened = world.open_world(self.directory)
         obj = world.add(context, opened, ply.read(opened.splats), set_up_scene=preferences.get().set_up_scene)
-        self.report({"INFO"}, f"{len(obj.data.attributes['position'].data):,} splats from {opened.root}")
+        count = len(obj.data.attributes["position"].data)
+        self.report({"INFO"}, said("{count:,} splats from {folder}", count=count, folder=opened.root))
         return {"FINISHED"}
 
 
@@ -285,10 +358,21 @@ class StopBackend(bpy.types.Operator):
 
 
 class InstallBackend(bpy.types.Operator):
-    """Make the backend's own Python environment and download its packages (see the preferences for what it costs)"""
+    """Make the backend's own Python environment and download its packages: 0.5 GB, or about 3 GB for an NVIDIA GPU"""
 
     bl_idname = "skyworld.install_backend"
     bl_label = "Install Backend"
+
+    device: EnumProperty(
+        name="For",
+        description="What the backend is to compute on",
+        items=[
+            ("PREFERENCES", "As Set", "What the preferences say"),
+            ("CPU", "CPU", "Every computer; with the built-in models"),
+            ("CUDA", "NVIDIA GPU", "With CUDA and what checkpoints need"),
+        ],
+        options={"SKIP_SAVE"},
+    )
 
     @classmethod
     def poll(cls, _context):
@@ -306,6 +390,8 @@ class InstallBackend(bpy.types.Operator):
     @reports_errors
     def execute(self, _context):
         settings = preferences.get()
+        if self.device != "PREFERENCES":
+            settings.device = self.device
         session.disconnect()
         session.installer = install.Installer(
             bpy.path.abspath(settings.base_python),
@@ -340,6 +426,9 @@ CLASSES = (
     OfferSeeds,
     FitPictures,
     UseSeed,
+    ChoosePath,
+    UseModels,
+    UseDevice,
     CancelJob,
     RetryJob,
     ImportWorld,

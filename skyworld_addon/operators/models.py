@@ -19,7 +19,7 @@ class Catalogue:
     def refresh(self):
         """Asks in a thread."""
         if session.client is None:
-            raise UserError("The backend is not running", hint="Press Start in the SkyWorld panel")
+            raise UserError("The backend is not running", hint="Press Start in the SkyWorld panel", fix="start")
         client = session.client
         session.background(lambda: client.ask("GET", "/models"), self._told)
 
@@ -114,7 +114,7 @@ class DownloadModels(bpy.types.Operator):
     def execute(self, _context):
         model = self.model or preferences.get().profile
         if not catalogue.checkpoints(model):
-            raise UserError(f"There is no model {model!r}")
+            raise UserError("There is no model {name}", name=model)
         session.submit(DOWNLOAD, {"model": model, "accept": True})
         return {"FINISHED"}
 

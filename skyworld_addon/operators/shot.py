@@ -9,6 +9,7 @@ from bpy.props import BoolProperty, StringProperty
 from ..errors import UserError, reports_errors
 from ..scene import world
 from ..scene.world import ENGINE
+from ..translations import said
 from .generate import default_output
 
 FILM_SCENE = "SkyWorld Film"
@@ -55,7 +56,7 @@ class RenderShot(bpy.types.Operator):
                 bpy.ops.render.render(animation=True, scene=scene.name)
             if self.film:
                 shot.write_film()
-            self.report({"INFO"}, f"Shot written to {shot.folder}")
+            self.report({"INFO"}, said("Shot written to {folder}", folder=shot.folder))
             return {"FINISHED"}
         shot.start_in_window()
         return {"FINISHED"}
@@ -82,7 +83,8 @@ class Shot:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"cannot be made ({error.strerror})", file=folder, hint="Choose another folder") from error
+            hint = "Choose another folder"
+            raise UserError("cannot be made ({reason})", file=folder, hint=hint, reason=error.strerror) from error
         self.scene, self.folder, self.film, self.use_engine = scene, folder, film, use_engine
         self.film_scene, self.cancelled, self._before = None, False, []
 

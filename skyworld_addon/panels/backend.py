@@ -4,6 +4,7 @@ import bpy
 
 from .. import preferences
 from ..jobs import session
+from .fix import draw_fix
 from .tab import Sidebar
 from .text import wrapped
 
@@ -32,6 +33,7 @@ class BackendPanel(Sidebar, bpy.types.Panel):
             column.label(text=f"{worker.get('device') or 'Device not known yet'}", icon="MEMORY")
         elif session.error:
             wrapped(column, context, session.error, alert=True)
+            draw_fix(layout, session.fix)
         row = layout.row(align=True)
         if session.state == "off":
             row.operator("skyworld.start_backend", text="Start", icon="PLAY")

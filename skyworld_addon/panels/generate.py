@@ -6,7 +6,7 @@ from .. import parameters
 from ..jobs import session
 from ..operators.generate import CHOICES, FIT, KIND, default_world_output
 from . import preview
-from .first_run import draw_installation, needs_installation
+from .first_run import draw_installation, draw_next_step, needs_installation
 from .progress import PREVIEW_SCALE, draw_errors, draw_failure, draw_running, draw_start
 from .tab import Sidebar
 from .text import wrapped
@@ -24,6 +24,7 @@ class GeneratePanel(Sidebar, bpy.types.Panel):
         if needs_installation():
             draw_installation(layout, context)
             return
+        draw_next_step(layout, context)
         group = context.scene.skyworld
         column = layout.column()
         column.prop(group, "photo", placeholder="Choose a picture")

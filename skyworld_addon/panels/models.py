@@ -1,9 +1,11 @@
 """Models in the preferences: a profile's checkpoints, their sizes and licences, and a button to get them."""
 
+import bpy
+
 from ..jobs import session
 from ..operators.models import DOWNLOAD, catalogue, downloading, licence
-from .progress import draw_failure, draw_running
-from .text import wrapped
+from .first_run import draw_offline
+from .progress import draw_errors, draw_failure, draw_running
 
 STATES = {
     "complete": ("CHECKMARK", "Downloaded"),
@@ -16,8 +18,9 @@ def draw(layout, context, settings):
     """The section; before the backend runs only how to start it."""
     if settings.backend == "LOCAL":
         layout.prop(settings, "models_folder", placeholder="The cache of the Hugging Face hub")
-    if session.error:
-        wrapped(layout.box(), context, session.error, icon="ERROR", alert=True)
+    draw_errors(layout, context)
+    if settings.backend == "LOCAL" and not bpy.app.online_access:
+        draw_offline(layout, context)
     if catalogue.found is None:
         layout.operator("skyworld.refresh_models", icon="FILE_REFRESH", text=_waiting())
         return

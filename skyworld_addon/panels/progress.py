@@ -2,6 +2,7 @@
 
 from ..jobs import session
 from . import preview
+from .fix import draw_fix
 from .text import duration, wrapped
 
 ICONS = {"queued": "TIME", "running": "PLAY", "done": "CHECKMARK", "failed": "ERROR", "cancelled": "CANCEL"}
@@ -57,6 +58,9 @@ def draw_failure(layout, context, job):
     failed = job["state"] == "failed"
     text = job.get("error") or ("The job failed" if failed else "Cancelled; what was finished is kept")
     wrapped(box, context, text, icon=ICONS[job["state"]], alert=failed)
+    if job.get("fix"):
+        # which of the two folders, the world's or the fit's
+        draw_fix(box, job["fix"], **({"kind": job["kind"]} if job["fix"] == "output" else {}))
     box.operator("skyworld.retry_job", text="Retry", icon="FILE_REFRESH").job = job["id"]
 
 
@@ -65,5 +69,4 @@ def draw_errors(layout, context):
     if session.error:
         box = layout.box()
         wrapped(box, context, session.error, icon="ERROR", alert=True)
-        if session.state == "lost":
-            box.operator("skyworld.restart_backend", text="Restart", icon="FILE_REFRESH")
+        draw_fix(box, session.fix or ("restart" if session.state == "lost" else ""))

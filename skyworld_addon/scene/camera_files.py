@@ -40,8 +40,8 @@ def read(path, *, square=True):
     cameras = _read_colmap(path) if path.suffix == ".txt" else _read_json(path)
     stretched = np.abs(cameras.K[:, 0, 0] / cameras.K[:, 1, 1] - 1) > 1e-4
     if square and stretched.any():
-        problem = f"frame {stretched.argmax()}: its pixels are not square, which no camera here has"
-        raise UserError(problem, file=path, hint="Export it again")
+        problem = "frame {index}: its pixels are not square, which no camera here has"
+        raise UserError(problem, file=path, hint="Export it again", index=stretched.argmax())
     return cameras
 
 
@@ -50,7 +50,8 @@ def _read_json(path):
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"cannot be read ({error.strerror})", file=path, hint="Choose another file") from error
+        hint = "Choose another file"
+        raise UserError("cannot be read ({reason})", file=path, hint=hint, reason=error.strerror) from error
     except ValueError as error:
         raise UserError("is not a camera path (JSON)", file=path, hint=hint) from error
     if not isinstance(document, dict) or not isinstance(document.get("camera_path"), list):
@@ -58,15 +59,16 @@ def _read_json(path):
     if not document["camera_path"]:
         raise UserError("has a camera path without frames", file=path, hint="Export it again")
     if document.get("camera_type", "perspective") != "perspective":
-        raise UserError(f"has {document['camera_type']} cameras", file=path, hint="Export it with perspective cameras")
+        hint = "Export it with perspective cameras"
+        raise UserError("has {kind} cameras", file=path, hint=hint, kind=document["camera_type"])
     try:
         width, height = int(document["render_width"]), int(document["render_height"])
         fps = float(document.get("fps") or 24)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError("has no render_width, render_height or fps", file=path, hint="Export it again") from error
     if width < 4 or height < 4 or not 0 < fps <= 1000:
-        problem = f"asks for pictures of {width} x {height} at {fps:g} frames a second"
-        raise UserError(problem, file=path, hint="Mend these numbers")
+        problem = "asks for pictures of {width} x {height} at {fps:g} frames a second"
+        raise UserError(problem, file=path, hint="Mend these numbers", width=width, height=height, fps=fps)
     frames = [_frame(frame, index, width, height, path) for index, frame in enumerate(document["camera_path"])]
     return CameraPath(np.array([f[0] for f in frames]), np.array([f[1] for f in frames]), width, height, fps)
 
@@ -81,13 +83,14 @@ def _frame(frame, index, width, height, path):
             f = height / 2 / math.tan(math.radians(float(frame["fov"])) / 2)
             K = np.array([[f, 0, width / 2], [0, f, height / 2], [0, 0, 1]])
     except (KeyError, TypeError, ValueError, ZeroDivisionError, AttributeError) as error:
-        problem = f"frame {index} lacks a camera_to_world of 16 numbers, or its fov or K"
-        raise UserError(problem, file=path, hint=hint) from error
+        problem = "frame {index} lacks a camera_to_world of 16 numbers, or its fov or K"
+        raise UserError(problem, file=path, hint=hint, index=index) from error
     R = pose[:3, :3]
     if not np.isfinite(pose).all() or not np.allclose(R @ R.T, np.eye(3), atol=1e-3) or np.linalg.det(R) < 0:
-        raise UserError(f"frame {index}: camera_to_world is not a rotation and a position", file=path, hint=hint)
+        problem = "frame {index}: camera_to_world is not a rotation and a position"
+        raise UserError(problem, file=path, hint=hint, index=index)
     if not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
-        raise UserError(f"frame {index}: its field of view is impossible", file=path, hint=hint)
+        raise UserError("frame {index}: its field of view is impossible", file=path, hint=hint, index=index)
     return pose, K
 
 
@@ -106,7 +109,8 @@ def write(path, cameras, target=None):
             part.replace(file)
         except OSError as error:
             part.unlink(missing_ok=True)
-            raise UserError(f"cannot be written ({error.strerror})", file=file, hint="Choose another folder") from error
+            hint = "Choose another folder"
+            raise UserError("cannot be written ({reason})", file=file, hint=hint, reason=error.strerror) from error
 
 
 def _document(cameras, target):
@@ -166,9 +170,10 @@ def _read_colmap(path):
         Ks, sizes = zip(*[cameras[words[8]] for words in images], strict=True)
         poses = [_colmap_pose(words) for words in images]
     except OSError as error:
-        raise UserError(f"cannot be read ({error.strerror})", file=error.filename or path, hint=hint) from error
+        where = error.filename or path
+        raise UserError("cannot be read ({reason})", file=where, hint=hint, reason=error.strerror) from error
     except (ValueError, KeyError, IndexError) as error:
-        raise UserError(f"is not a COLMAP text model ({error})", file=path, hint=hint) from error
+        raise UserError("is not a COLMAP text model ({reason})", file=path, hint=hint, reason=error) from error
     if len(set(sizes)) > 1:
         raise UserError("has pictures of several sizes", file=path, hint="A shot has one size: export one camera")
     return CameraPath(np.array(poses), np.array(Ks), *sizes[0], 24.0)

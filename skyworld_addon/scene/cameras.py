@@ -25,7 +25,7 @@ def intrinsics(camera, depsgraph, render, width, height):
     """K [3, 3] of a perspective camera object for a full frame of width x height pixels."""
     if camera.data.type != "PERSP":
         kind = camera.data.bl_rna.properties["type"].enum_items[camera.data.type].name.lower()
-        raise UserError(f"the camera {camera.name} is {kind}", hint="Set its type to Perspective")
+        raise UserError("the camera {name} is {kind}", hint="Set its type to Perspective", name=camera.name, kind=kind)
     P = camera.calc_matrix_camera(
         depsgraph, x=width, y=height, scale_x=render.pixel_aspect_x, scale_y=render.pixel_aspect_y
     )

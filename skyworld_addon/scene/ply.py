@@ -90,7 +90,8 @@ def read(path):
                 return _read_points(file, header, path)
             return _read_splats(file, header, path)
     except OSError as error:
-        raise UserError(f"cannot be read ({error.strerror})", file=path, hint="Choose another file") from error
+        hint = "Choose another file"
+        raise UserError("cannot be read ({reason})", file=path, hint=hint, reason=error.strerror) from error
 
 
 def _read_header(file, path):
@@ -163,15 +164,15 @@ def _check_size(file, header, path):
 
 
 def _cut_short(path, promised, held):
-    problem = f"is cut short: it promises {promised:,} points and holds {max(held, 0):,}"
-    return UserError(problem, file=path, hint="Copy or export it again")
+    problem = "is cut short: it promises {promised:,} points and holds {held:,}"
+    return UserError(problem, file=path, hint="Copy or export it again", promised=promised, held=max(held, 0))
 
 
 def _check_finite(rows, path):
     if not np.isfinite(rows).all():
         bad = int((~np.isfinite(rows)).any(-1).sum())
-        problem = f"has values that are not numbers (NaN or infinite) in {bad:,} of {len(rows):,} points looked at"
-        raise UserError(problem, file=path, hint="Export it again without them")
+        problem = "has values that are not numbers (NaN or infinite) in {bad:,} of {count:,} points looked at"
+        raise UserError(problem, file=path, hint="Export it again without them", bad=bad, count=len(rows))
 
 
 def _read_points(file, header, path):
@@ -190,13 +191,13 @@ def _read_splats(file, header, path):
     names = list(header.properties)
     missing = [name for name in POSITION + GAUSSIAN if name not in names]
     if missing:
-        shown = ", ".join(missing[:4]) + (" and more" if len(missing) > 4 else "")
+        shown = ", ".join(missing[:4]) + ("…" if len(missing) > 4 else "")
         hint = "Choose a .ply of 3D Gaussian splatting, or a point cloud with red, green and blue"
-        raise UserError(f"is not a splat file: it has no {shown}", file=path, hint=hint)
+        raise UserError("is not a splat file: it has no {missing}", file=path, hint=hint, missing=shown)
     rest = [name for name in names if name.startswith("f_rest_")]
     if len(rest) not in DEGREES or set(rest) != {f"f_rest_{i}" for i in range(len(rest))}:
-        problem = f"has {len(rest)} f_rest properties, which is no spherical harmonics degree (0, 9, 24, 45 or 72)"
-        raise UserError(problem, file=path, hint="Export it again")
+        problem = "has {count} f_rest properties, which is no spherical harmonics degree (0, 9, 24, 45 or 72)"
+        raise UserError(problem, file=path, hint="Export it again", count=len(rest))
     known = {*POSITION, *GAUSSIAN, *rest, *COLOUR, "nx", "ny", "nz"}
     K = len(rest) // 3
     column = {name: index for index, name in enumerate(names)}
@@ -262,4 +263,4 @@ def write(path, splats):
     except OSError as error:
         part.unlink(missing_ok=True)
         hint = "Choose another folder or free some space"
-        raise UserError(f"cannot be written ({error.strerror})", file=path, hint=hint) from error
+        raise UserError("cannot be written ({reason})", file=path, hint=hint, reason=error.strerror) from error

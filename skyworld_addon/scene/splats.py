@@ -57,11 +57,11 @@ def from_point_cloud(data):
     base, position = data.attributes[BASE], data.attributes["position"]
     N = len(position.data)
     if N == 0:
-        raise UserError(f"the splat object {data.name} is empty", hint="Import it again")
+        raise UserError("the splat object {name} is empty", hint="Import it again", name=data.name)
     K = sum(name.startswith(SH) for name, _ in data.attributes.items())
     if 3 * K not in DEGREES:
-        problem = f"the splat object {data.name} has {K} {SH}… attributes, which is no degree of spherical harmonics"
-        raise UserError(problem, hint="Keep 0, 3, 8, 15 or 24 of them")
+        problem = "the splat object {name} has {count} {kind}… attributes, which is no degree of spherical harmonics"
+        raise UserError(problem, hint="Keep 0, 3, 8, 15 or 24 of them", name=data.name, count=K, kind=SH)
     values = _values(base, N, 4)
     sh = np.empty((K, N, 3), np.float32)
     for k in range(K):

@@ -64,7 +64,8 @@ def open_world(folder):
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise UserError("is damaged", file=file, hint="Generate the world again into the same folder") from error
     if version > FORMAT:
-        raise UserError(f"is of format {version}, newer than this add-on", file=file, hint="Update SkyWorld")
+        problem = "is of format {version}, newer than this add-on"
+        raise UserError(problem, file=file, hint="Update SkyWorld", version=version)
     if not world.splats.is_file():
         raise UserError("has no splats yet", file=root, hint="Make it again into the same folder to finish it")
     return world

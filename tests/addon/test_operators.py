@@ -26,7 +26,12 @@ CHANGES_NOTHING = {
     "render_shot": "writes files and puts the scene's settings back",
 }
 # Operators that need what only their button knows, so that F3 has no use for them.
-BUTTONS_ONLY = {"use_seed": "a number of the sheet that is shown"}
+BUTTONS_ONLY = {
+    "use_seed": "a number of the sheet that is shown",
+    "choose_path": "the parameter that takes the path",
+    "use_models": "which models do instead of those that did not",
+    "use_device": "what did not do",
+}
 
 
 def operators():

@@ -65,6 +65,7 @@ def need_hub() -> None:
         raise UserError(
             "The packages that run checkpoints are not installed",
             hint="Run `pip install 'skyworld-backend[checkpoints]'`, or Install Backend in the preferences",
+            fix="packages",
         ) from error
 
 

@@ -120,7 +120,8 @@ class Residency:
                 continue
             thriftier = settings.thriftier() if short[0] != MEMORY else None
             if thriftier is None:
-                raise UserError(_told_short(order, *first), hint="Choose a smaller profile, or close other programs")
+                hint = "Choose a smaller profile, or close other programs"
+                raise UserError(_told_short(order, *first), hint=hint, fix="smaller")
             settings = thriftier
         if settings != asked:
             warnings.warn(f"{_told_short(order, *first)}; it is held with {told(settings)}, slower", stacklevel=4)
@@ -185,7 +186,8 @@ class Kept:
         settings = self._residency.thriftier(self._order)
         if settings is None:
             hint = "Close other programs, choose a smaller profile or a smaller panorama, and retry"
-            raise UserError(f"The GPU's memory is too small for {name}, however thriftily it is held", hint=hint)
+            problem = f"The GPU's memory is too small for {name}, however thriftily it is held"
+            raise UserError(problem, hint=hint, fix="smaller")
         warnings.warn(f"{name} filled the GPU's memory; it goes on with {told(settings)}, slower", stacklevel=4)
 
 

@@ -99,9 +99,11 @@ def complete(source: str | Path) -> Path:
     way = (
         f"Run `skyworld models download {known.name if known else source}`{size}, or press Download in the preferences"
     )
+    fix = f"download:{known.name if known else source}"
     if found.state == "absent":
-        raise UserError(f"{source} is not downloaded", hint=way)
-    raise UserError(f"{source} is downloaded in part: {found.problem}", hint=f"{way}; it goes on where it stopped")
+        raise UserError(f"{source} is not downloaded", hint=way, fix=fix)
+    problem = f"{source} is downloaded in part: {found.problem}"
+    raise UserError(problem, hint=f"{way}; it goes on where it stopped", fix=fix)
 
 
 def version(source: str | Path) -> str:

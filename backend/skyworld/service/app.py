@@ -89,7 +89,7 @@ def application(state: Path, pipelines, stop) -> Starlette:
     ]
     handlers = {
         RefusedError: lambda _, error: JSONResponse(error.body, error.status),
-        UserError: lambda _, error: JSONResponse({"error": str(error)}, 422),
+        UserError: lambda _, error: JSONResponse({"error": str(error), "fix": error.fix}, 422),
         LostError: lambda _, error: JSONResponse({"error": str(error)}, 503),
         FrameError: lambda _, error: JSONResponse({"error": str(error)}, 500),
         sqlite3.OperationalError: lambda _, error: JSONResponse(

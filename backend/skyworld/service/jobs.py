@@ -136,7 +136,7 @@ class Runner:
             case "log":
                 self.store.log(job, message["level"], message["text"])
             case "done" | "failed" | "cancelled" as state:
-                self.store.finish(job, state, message.get("error"))
+                self.store.finish(job, state, message.get("error"), message.get("fix"))
         return message["say"] in TERMINAL
 
     async def _escalate(self, job: str) -> None:

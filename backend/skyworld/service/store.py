@@ -16,7 +16,7 @@ PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL, parameters TEXT NOT NULL, state TEXT NOT NULL,
     created REAL NOT NULL, queued REAL NOT NULL, started REAL, ended REAL, error TEXT, progress TEXT, preview TEXT,
-    output TEXT, restarts INTEGER NOT NULL DEFAULT 0);
+    output TEXT, restarts INTEGER NOT NULL DEFAULT 0, fix TEXT);
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, type TEXT NOT NULL, data TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS events_of_job ON events (job, seq);
@@ -30,6 +30,8 @@ class Store:
         self._db = sqlite3.connect(file, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         self._db.executescript(_SCHEMA)
+        if "fix" not in {row["name"] for row in self._db.execute("PRAGMA table_info(jobs)")}:  # an older list
+            self._db.execute("ALTER TABLE jobs ADD COLUMN fix TEXT")
         self.changed = asyncio.Event()  # set, and replaced by a fresh one, at every new event
         self._forget_old()
 
@@ -59,13 +61,14 @@ class Store:
         return Path(row["preview"]) if row and row["preview"] else None
 
     def start(self, job: str) -> dict:
-        return self._set(job, state="running", started=time.time(), ended=None, error=None, progress=None)
+        return self._set(job, state="running", started=time.time(), ended=None, error=None, fix=None, progress=None)
 
-    def finish(self, job: str, state: str, error: str | None = None) -> dict:
-        return self._set(job, state=state, ended=time.time(), error=error)
+    def finish(self, job: str, state: str, error: str | None = None, fix: str | None = None) -> dict:
+        return self._set(job, state=state, ended=time.time(), error=error, fix=fix)
 
     def queue_again(self, job: str) -> dict:
-        return self._set(job, state="queued", queued=time.time(), ended=None, error=None, progress=None, restarts=0)
+        fresh = dict(ended=None, error=None, fix=None, progress=None, restarts=0)
+        return self._set(job, state="queued", queued=time.time(), **fresh)
 
     def progress(self, job: str, progress: dict, preview: str | None) -> None:
         if preview:
@@ -123,7 +126,7 @@ class Store:
 def _job(row: sqlite3.Row) -> dict:
     """The job as HTTP tells it."""
     return {
-        **{key: row[key] for key in ("id", "kind", "state", "created", "started", "ended", "error")},
+        **{key: row[key] for key in ("id", "kind", "state", "created", "started", "ended", "error", "fix")},
         "parameters": json.loads(row["parameters"]),
         "progress": json.loads(row["progress"]) if row["progress"] else None,
         "result": {"output": row["output"]} if row["state"] == "done" else None,

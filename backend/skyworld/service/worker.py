@@ -96,7 +96,7 @@ def _run(voice: Voice, orders: Orders, pipelines, order: dict) -> None:
         finished = _follow(voice, orders, job, reports)
         voice.say("done" if finished else "cancelled", job=job)
     except Exception as error:  # the border of the process: whatever went wrong is told, and the worker lives on
-        voice.say("failed", job=job, error=sentence(error))
+        voice.say("failed", job=job, error=sentence(error), fix=fix(error))
 
 
 def _follow(voice: Voice, orders: Orders, job: str, reports: Iterator[Progress]) -> bool:
@@ -133,9 +133,20 @@ def sentence(error: Exception) -> str:
     if isinstance(error, UserError):
         return str(error)
     traceback.print_exception(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if _memory_is_full(error):
         return "The memory is full. Choose a lower quality, or close other programs, and retry."
     return f"SkyWorld failed in a way it should not ({type(error).__name__}: {error}). The backend's log has the trace."
+
+
+def fix(error: Exception) -> str:
+    """What a button may do about it (skyworld.errors.FIXES), or ""."""
+    if isinstance(error, UserError):
+        return error.fix
+    return "memory" if _memory_is_full(error) else ""
+
+
+def _memory_is_full(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 class _Teller(logging.Handler):

@@ -10,5 +10,6 @@ def pick_device(wish: str) -> torch.device:
     if wish == "auto":
         wish = "cuda" if torch.cuda.is_available() else "cpu"
     if wish == "cuda" and not torch.cuda.is_available():
-        raise UserError("there is no CUDA GPU that PyTorch can use", hint="Choose the device `cpu` or `auto`")
+        hint = "Choose the device `cpu` or `auto`"
+        raise UserError("there is no CUDA GPU that PyTorch can use", hint=hint, fix="device")
     return torch.device(wish)

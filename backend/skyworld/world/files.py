@@ -34,7 +34,7 @@ def mendable(path: Path | str) -> Iterator[None]:
         if error.errno not in _MENDABLE:
             raise
         problem, hint = _MENDABLE[error.errno]
-        raise UserError(problem, file=path, hint=hint) from error
+        raise UserError(problem, file=path, hint=hint, fix="output") from error
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def full_disk(path: Path | str) -> Iterator[None]:
         full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
         if full or (isinstance(error, RuntimeError) and shutil.disk_usage(Path(path).parent).free < 1 << 20):
             problem, hint = _MENDABLE[errno.ENOSPC]
-            raise UserError(problem, file=path, hint=hint) from error
+            raise UserError(problem, file=path, hint=hint, fix="output") from error
         raise
 
 

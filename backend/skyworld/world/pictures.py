@@ -29,29 +29,37 @@ def load_picture(path: Path | str) -> tuple[np.ndarray, float | None, dict]:
     """
     path = Path(path)
     if path.is_dir():
-        raise UserError("is a folder, not a picture", file=path, hint="Choose a JPEG or PNG file")
+        raise UserError("is a folder, not a picture", file=path, hint="Choose a JPEG or PNG file", fix="photo")
     if not path.is_file():
-        raise UserError("there is no such file", file=path, hint="Check the name")
+        raise UserError("there is no such file", file=path, hint="Check the name", fix="photo")
     with mendable(path):
         if path.stat().st_size == 0:
-            raise UserError("the file is empty", file=path, hint="Choose another one, or copy it again")
+            raise UserError("the file is empty", file=path, hint="Choose another one, or copy it again", fix="photo")
         path.open("rb").close()
     try:
         with Image.open(path) as image:
             info = {"format": image.format, "mode": image.mode, "width": image.width, "height": image.height}
             _check_size(path, image.width, image.height)
             if image.mode == "F":
-                raise UserError("is a floating-point picture", file=path, hint="Save it with 8 or 16 bits a channel")
+                raise UserError(
+                    "is a floating-point picture", file=path, hint="Save it with 8 or 16 bits a channel", fix="photo"
+                )
             exif = image.getexif()
             picture = _upright_rgb(image)
     except Image.UnidentifiedImageError as error:
         raise UserError(
-            "is not a picture that can be read", file=path, hint="Choose a JPEG or PNG file, or save it as one"
+            "is not a picture that can be read",
+            file=path,
+            hint="Choose a JPEG or PNG file, or save it as one",
+            fix="photo",
         ) from error
     # What Pillow's decoders raise for damaged data.
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError) as error:
         raise UserError(
-            f"the picture is damaged or cut short ({error})", file=path, hint="Copy it again, or choose another one"
+            f"the picture is damaged or cut short ({error})",
+            file=path,
+            hint="Copy it again, or choose another one",
+            fix="photo",
         ) from error
     return picture, _field_of_view(exif, info, picture.shape[1], picture.shape[0]), info
 
@@ -62,12 +70,14 @@ def _check_size(path: Path, width: int, height: int) -> None:
             f"the picture is too large ({width} x {height}, {width * height / 1e6:.0f} megapixels)",
             file=path,
             hint=f"Scale it down to {MOST_PIXELS // 1_000_000} megapixels or less",
+            fix="photo",
         )
     if min(width, height) < LEAST_SIDE:
         raise UserError(
             f"the picture is too small ({width} x {height} pixels)",
             file=path,
             hint=f"Choose one whose sides have {LEAST_SIDE} pixels or more",
+            fix="photo",
         )
 
 

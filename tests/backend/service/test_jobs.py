@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import threading
 import time
 
@@ -267,3 +268,24 @@ def test_a_worker_that_does_not_start_fails_the_job_in_a_sentence(start, tmp_pat
     job = service.submit("steps", tmp_path / "a.png")
     failed = service.wait(job)
     assert failed["state"] == "failed" and "does not start" in failed["error"] and "backend.log" in failed["error"]
+
+
+def test_what_mends_an_error_arrives_with_it_and_goes_with_a_retry(backend, tmp_path):
+    failed = backend.wait(backend.submit("wrong", tmp_path))
+    assert failed["fix"] == "photo"
+    backend.http.post(f"/jobs/{failed['id']}/retry")
+    states = [data for _, event, data in backend.events(failed["id"]) if event == "state"]
+    assert [(state["state"], state["fix"]) for state in states if state["state"] in ("queued", "failed")][:3] == [
+        ("queued", None),
+        ("failed", "photo"),
+        ("queued", None),
+    ]
+
+
+def test_a_job_list_without_fixes_is_taken_over(tmp_path):
+    Store(tmp_path / "jobs.sqlite").close()
+    with sqlite3.connect(tmp_path / "jobs.sqlite") as old:
+        old.execute("ALTER TABLE jobs DROP COLUMN fix")
+    store = Store(tmp_path / "jobs.sqlite")
+    job = store.add("world", {})
+    assert store.finish(job["id"], "failed", "No.", "memory")["fix"] == "memory"

@@ -46,7 +46,7 @@ def steps(parameters):
 
 def wrong(parameters):
     yield Progress(0.0)
-    raise UserError("the sky is green", file="sky.png", hint="Paint it blue")
+    raise UserError("the sky is green", file="sky.png", hint="Paint it blue", fix="photo")
 
 
 def defect(parameters):

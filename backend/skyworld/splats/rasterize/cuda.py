@@ -29,7 +29,8 @@ def _gsplat():
     """The compiled kernels. Raises UserError where they cannot be had."""
     # gsplat starts a compiler where it finds one, even without a GPU.
     if not torch.cuda.is_available():
-        raise UserError("there is no CUDA GPU that PyTorch can use", hint="Choose the device `cpu` or `auto`")
+        hint = "Choose the device `cpu` or `auto`"
+        raise UserError("there is no CUDA GPU that PyTorch can use", hint=hint, fix="device")
     try:
         from gsplat.cuda._backend import _C
     except ImportError as error:
