@@ -9,7 +9,17 @@ from typing import Literal
 from skyworld.errors import UserError
 from skyworld.models.settings import Settings
 
-ROLES = ("inpainter", "text_to_image", "depth", "detail", "captioner", "segmenter", "upscaler")
+ROLES = (
+    "inpainter",
+    "text_to_image",
+    "depth",
+    "detail",
+    "captioner",
+    "segmenter",
+    "upscaler",
+    "editor",
+    "restorer",
+)
 BUILTIN = "builtin"
 
 

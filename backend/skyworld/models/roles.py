@@ -10,6 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 
 from skyworld.camera import Camera
+from skyworld.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,77 @@ class Segmenter(Protocol):
 
     def segment(self, picture: np.ndarray, phrases: tuple[str, ...]) -> np.ndarray:
         """bool [len(phrases), H, W]: where each of them is seen, e.g. ("sky", "person")."""
+
+
+@dataclass(frozen=True)
+class EditSchedule:
+    """Which part of the noise an edit by FlowEdit (arXiv 2412.08629) goes through; by default as Skyfall-GS does.
+
+    steps:   of the whole schedule from noise to picture.
+    n_max:   the last so many of them are gone through: more changes more.
+    n_min:   the last so many of these follow the target prompt alone, no longer the difference of the two.
+    average: noises over which a difference is averaged.
+    source_guidance, target_guidance: of the two prompts; None for what suits the checkpoint.
+    """
+
+    steps: int = 28
+    n_min: int = 4
+    n_max: int = 10
+    average: int = 1
+    source_guidance: float | None = None
+    target_guidance: float | None = None
+
+    def __post_init__(self):
+        if not 0 <= self.n_min <= self.n_max <= self.steps or self.n_max < 1:
+            raise UserError(
+                f"an edit of {self.steps} steps cannot go through the last {self.n_max}, "
+                f"{self.n_min} of them with the target alone",
+                hint="Choose 0 <= n_min <= n_max <= steps, and n_max at least 1",
+            )
+        if self.average < 1:
+            raise UserError(f"an edit averages over at least one noise, not {self.average}")
+
+    @property
+    def passes(self) -> int:
+        """Velocities asked of the model for one picture."""
+        return 2 * self.average * (self.n_max - self.n_min) + self.n_min
+
+
+class Editor(Protocol):
+    """Changes what a picture shows from one description to another and keeps what both have in common."""
+
+    provenance: Provenance
+
+    def edit(
+        self, picture: np.ndarray, source: str, target: str, *, seed: int, schedule: EditSchedule = EditSchedule()
+    ) -> np.ndarray:
+        """picture [H, W, 3] described by the prompt `source` -> [H, W, 3] as `target` would have it."""
+
+
+class Restorer(Protocol):
+    """Makes a damaged picture whole, always in the same way: no prompt, no noise."""
+
+    provenance: Provenance
+
+    def restore(self, view: "RestoreView") -> np.ndarray:
+        """[H, W, 3]."""
+
+
+@dataclass(frozen=True)
+class RestoreView:
+    """A render to restore.
+
+    picture:  [H, W, 3], premultiplied colour over black.  alpha: [H, W] float32, 0 where nothing was drawn.
+    depth:    [H, W] float32, camera z in metres of what is drawn, 0 where nothing is.
+    wanted:   bool [H, W], where something ought to be seen: not the sky, nor what lies beyond the place.
+    examples: further pictures [h, w, 3] of the same place, sharper than this one and of about its scale.
+    """
+
+    picture: np.ndarray
+    alpha: np.ndarray
+    depth: np.ndarray
+    wanted: np.ndarray
+    examples: tuple[np.ndarray, ...] = ()
 
 
 class Upscaler(Protocol):

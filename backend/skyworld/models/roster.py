@@ -52,7 +52,7 @@ class Roster:
         choice = self.choice(role)
         if choice is not None:
             return _provenance(role, choice)
-        return _builtin_inpainter().provenance if role == "inpainter" else None
+        return builtin.provenance if (builtin := _builtin(role)) else None
 
     def get(self, role: str):
         """What plays the role, loaded; None as for `provenance`."""
@@ -60,7 +60,7 @@ class Roster:
         if choice is not None:
             self._kept[role] = self._residency.hold(self._order(role, choice))
             return self._kept[role]
-        return _builtin_inpainter() if role == "inpainter" else None
+        return _builtin(role)
 
     def played(self, role: str) -> Provenance | None:
         """As `provenance`, with what the memory made of it: a checkpoint may have been held thriftier than planned."""
@@ -160,7 +160,14 @@ def _quieten() -> None:
         library.utils.logging.set_verbosity_error()
 
 
-def _builtin_inpainter():
-    from skyworld.models.builtin.panorama import BuiltinInpainter
+def _builtin(role: str):
+    """What plays the role without weights, or None."""
+    if role == "inpainter":
+        from skyworld.models.builtin.panorama import BuiltinInpainter
 
-    return BuiltinInpainter()
+        return BuiltinInpainter()
+    if role == "restorer":
+        from skyworld.models.builtin.restorer import BuiltinRestorer
+
+        return BuiltinRestorer()
+    return None

@@ -65,7 +65,8 @@ def snapshot(cache, name, make):
 def test_the_builtin_profile_needs_nothing(cache):
     roster = Roster("builtin")
     assert roster.provenance("inpainter").builtin and roster.get("inpainter").schedule == "whole"
-    for role in set(profiles.ROLES) - {"inpainter"}:
+    assert roster.get("restorer").provenance.builtin
+    for role in set(profiles.ROLES) - {"inpainter", "restorer"}:
         assert roster.provenance(role) is None and roster.get(role) is None
 
 

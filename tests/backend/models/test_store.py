@@ -245,7 +245,7 @@ def test_the_list_names_every_checkpoint_and_what_is_here(hub, capsys):
     }
     assert lines["zoedepth"].startswith("*") and lines["moge-2"].startswith(" ")
     assert "non-commercial" in lines["flux1-fill"] and "gated" in lines["flux1-fill"]
-    assert "Profile 8gb: 22.8 GB in all" in told.out
+    assert "Profile 8gb: 22.9 GB in all" in told.out
     assert json.loads(skyworld(capsys, "list", "--json")[1].out)["profiles"][0]["name"] == "8gb"
 
 

@@ -75,8 +75,8 @@ def clip_config(**more):
     )
 
 
-def t5_encoder():
-    config = transformers.T5Config(vocab_size=64, d_model=32, d_kv=8, d_ff=37, num_layers=2, num_heads=4)
+def t5_encoder(width: int = 32):
+    config = transformers.T5Config(vocab_size=64, d_model=width, d_kv=8, d_ff=37, num_layers=2, num_heads=4)
     return transformers.T5EncoderModel(config)
 
 
@@ -209,6 +209,32 @@ def flux(channels: int, guided: bool = True) -> dict:
     )
 
 
+def stable_diffusion_3() -> dict:
+    clip = transformers.CLIPTextModelWithProjection
+    return dict(
+        transformer=diffusers.SD3Transformer2DModel(
+            sample_size=32,
+            patch_size=2,
+            in_channels=4,
+            num_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=64,
+            caption_projection_dim=32,
+            pooled_projection_dim=64,
+            out_channels=4,
+        ),
+        vae=vae(4, **FLOW_VAE),
+        text_encoder=clip(clip_config()),
+        tokenizer=clip_tokenizer(),
+        text_encoder_2=clip(clip_config()),
+        tokenizer_2=clip_tokenizer(),
+        text_encoder_3=t5_encoder(64),
+        tokenizer_3=word_tokenizer("a", "forest", "lake"),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
+    )
+
+
 def flux2_klein(distilled: bool = True) -> dict:
     return dict(
         transformer=diffusers.Flux2Transformer2DModel(
@@ -297,6 +323,7 @@ PIPELINES: dict[str, Callable[[], dict]] = {
     "StableDiffusionPipeline": lambda: stable_diffusion(4),
     "StableDiffusionXLPipeline": lambda: stable_diffusion_xl(4),
     "FluxPipeline": lambda: flux(8),
+    "StableDiffusion3Pipeline": stable_diffusion_3,
 }
 
 

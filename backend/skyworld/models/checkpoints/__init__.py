@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 INPAINT = "skyworld.models.checkpoints.inpaint:DiffusionInpainter"
 CAPTION = "skyworld.models.checkpoints.caption:VisionLanguageCaptioner"
+EDIT = "skyworld.models.checkpoints.flowedit:FlowEditor"
 TEXT_TO_IMAGE = "skyworld.models.checkpoints.text_to_image:DiffusionTextToImage"
 
 # role -> class name (`_class_name` of model_index.json, `architectures` of config.json) or `model_type` -> adapter
@@ -49,7 +50,15 @@ ADAPTERS: dict[str, dict[str, str]] = {
         "QwenImagePipeline": TEXT_TO_IMAGE,
         "ZImagePipeline": TEXT_TO_IMAGE,
     },
+    "editor": {
+        "FluxPipeline": EDIT,
+        "Flux2KleinPipeline": EDIT,
+        "QwenImagePipeline": EDIT,
+        "StableDiffusion3Pipeline": EDIT,
+        "ZImagePipeline": EDIT,
+    },
     "upscaler": {"swin2sr": "skyworld.models.checkpoints.upscale:Swin2SRUpscaler"},
+    "restorer": {"swin2sr": "skyworld.models.checkpoints.upscale:Swin2SRRestorer"},
     "depth": {
         "depth_anything": "skyworld.models.checkpoints.depth:DepthAnything",
         "zoedepth": "skyworld.models.checkpoints.depth:ZoeDepth",

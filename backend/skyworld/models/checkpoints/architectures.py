@@ -21,6 +21,7 @@ class Architecture:
     strongest: of `strength`; noise to the end is not what Stable Diffusion XL was trained from.
     wording:  for models that take instructions, how a description becomes one.
     refine:   class of the same components that starts from a picture.
+    source:   guidance of the source prompt where pictures are edited by FlowEdit; `guidance` is then the target's.
     """
 
     pipeline: str
@@ -38,6 +39,7 @@ class Architecture:
     looks: bool = False
     wording: str = "{}"
     refine: str = ""
+    source: float = 1.0
 
     def defaults(self, pipeline) -> tuple[int, float]:
         """Steps and guidance for this checkpoint."""
@@ -93,6 +95,15 @@ def _stable_diffusion_xl(pipe, prompt, negative, picture, device):
 def _flux(pipe, prompt, negative, picture, device):
     embeds, pooled, _ = pipe.encode_prompt(prompt, None, device=device)
     return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
+
+
+def _stable_diffusion_3(pipe, prompt, negative, picture, device):
+    names = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
+    guided = negative is not None
+    found = pipe.encode_prompt(
+        prompt, None, None, device, do_classifier_free_guidance=guided, negative_prompt=negative or None
+    )
+    return dict(zip(names, found, strict=True))
 
 
 def _flux2(pipe, prompt, negative, picture, device):
@@ -163,4 +174,14 @@ TEXT_TO_IMAGE: dict[str, Architecture] = {
     "Flux2KleinPipeline": Architecture("Flux2KleinPipeline", **_KLEIN, refine="Flux2KleinInpaintPipeline"),
     "QwenImagePipeline": Architecture("QwenImagePipeline", **_QWEN, refine="QwenImageImg2ImgPipeline"),
     "ZImagePipeline": Architecture("ZImagePipeline", **_Z_IMAGE, refine="ZImageImg2ImgPipeline"),
+}
+
+# Edited by FlowEdit. Guidance of FLUX.1 as Skyfall-GS, of Stable Diffusion 3 as FlowEdit has it; for the others none is
+# published: they take their card's for the target and a quarter as far from none for the source.
+EDIT: dict[str, Architecture] = {
+    "FluxPipeline": Architecture("FluxPipeline", _flux, 28, 5.5, quick=(28, 1.0), unguided=math.inf, source=1.5),
+    "Flux2KleinPipeline": Architecture("Flux2KleinPipeline", **(_KLEIN | dict(quick=(28, 1.0), source=1.75))),
+    "QwenImagePipeline": Architecture("QwenImagePipeline", **_QWEN, source=1.75),
+    "StableDiffusion3Pipeline": Architecture("StableDiffusion3Pipeline", _stable_diffusion_3, 28, 13.5, source=3.5),
+    "ZImagePipeline": Architecture("ZImagePipeline", **_Z_IMAGE, source=0.0),
 }

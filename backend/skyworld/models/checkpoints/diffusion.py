@@ -65,8 +65,8 @@ class Diffusion:
         self._words.move_to_end(self._key(prompt, negative))
         return self._words[self._key(prompt, negative)]
 
-    def _key(self, prompt: str, negative: str) -> tuple[str, str]:
-        return prompt, negative if self._guided else ""
+    def _key(self, prompt: str, negative: str) -> tuple[str, str | None]:
+        return prompt, negative if self._guided else None
 
     @property
     def _guided(self) -> bool:

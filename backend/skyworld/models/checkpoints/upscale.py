@@ -1,5 +1,6 @@
-"""Enlarges pictures with Swin2SR."""
+"""Enlarges pictures with Swin2SR, and sharpens them by enlarging them made small."""
 
+import cv2
 import numpy as np
 import torch
 
@@ -7,6 +8,7 @@ from skyworld.errors import UserError
 from skyworld.models.checkpoints.places import told
 from skyworld.models.checkpoints.tiles import in_tiles
 from skyworld.models.checkpoints.vram import footprint
+from skyworld.models.roles import RestoreView
 from skyworld.models.settings import Settings
 
 TILE, TILE_WHEN_TILED, OVERLAP = 512, 256, 32  # px of the small picture
@@ -32,7 +34,9 @@ class Swin2SRUpscaler:
 
     def upscale(self, picture: np.ndarray) -> np.ndarray:
         """[H, W, 3] -> [factor H, factor W, 3]. Pictures twice as wide as high are taken to go all the way around."""
-        around = picture.shape[1] == 2 * picture.shape[0]
+        return self._in_tiles(picture, around=picture.shape[1] == 2 * picture.shape[0])
+
+    def _in_tiles(self, picture: np.ndarray, around: bool) -> np.ndarray:
         return in_tiles(picture, self._enlarged, self._tile, min(OVERLAP, min(picture.shape[:2]) // 2), around=around)
 
     @torch.no_grad()
@@ -48,3 +52,19 @@ class Swin2SRUpscaler:
                 hint="Hold it in float32, or choose another upscaler",
             )
         return large.clip(0, 1)
+
+
+class Swin2SRRestorer(Swin2SRUpscaler):
+    """Role Restorer: what a render is blurred by goes with the making small, and comes back as the model has learnt.
+
+    Needs nothing but the picture; holes stay.
+    """
+
+    def restore(self, view: RestoreView) -> np.ndarray:
+        """[H, W, 3]."""
+        height, width = view.picture.shape[:2]
+        shrink = max(1, self.factor // 2)
+        size = (max(1, width // shrink), max(1, height // shrink))
+        small = cv2.resize(view.picture.astype(np.float32), size, interpolation=cv2.INTER_AREA).clip(0, 1)
+        large = self._in_tiles(small, around=False)
+        return cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)

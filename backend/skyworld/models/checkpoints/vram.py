@@ -10,7 +10,7 @@ import torch
 
 from skyworld.models.settings import Settings
 
-ENCODERS = ("text_encoder", "text_encoder_2")
+ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 DENOISERS = ("unet", "transformer")
 TILE, SHARED = 640, 0.2  # px; both strides, in latents too, are whole: 512 px, 64 latents
 EIGHT_BITS = torch.float8_e4m3fn
