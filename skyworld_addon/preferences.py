@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
 from .connection import install
 
@@ -78,6 +78,17 @@ class SkyWorldPreferences(bpy.types.AddonPreferences):
         default=True,
     )
 
+    most_splats: IntProperty(
+        name="Most Splats in the Viewport",
+        description=(
+            "Of all splat objects that are shown; of more, those that show most are drawn. A million takes about "
+            "300 MB of the GPU's memory. Renders and exports always have all of them"
+        ),
+        min=10_000,
+        soft_max=16_000_000,
+        default=3_000_000,
+    )
+
     def draw(self, context):
         from .panels import models  # which needs the session, which needs these preferences
 
@@ -103,6 +114,8 @@ class SkyWorldPreferences(bpy.types.AddonPreferences):
         column = layout.column(heading="Finished Worlds")
         column.prop(self, "auto_import")
         column.prop(self, "set_up_scene")
+        layout.separator()
+        layout.column().prop(self, "most_splats")
 
 
 def get():

@@ -6,12 +6,13 @@ A panel has a file of its own that exports CLASSES; its place among the others i
 import bpy
 
 from ..jobs import session
-from . import backend, camera, fit, generate, jobs, preview, shot, world
+from . import backend, camera, edit, fit, generate, jobs, preview, shot, world
 
 CLASSES = (
     *generate.CLASSES,
     *fit.CLASSES,
     *world.CLASSES,
+    *edit.CLASSES,
     *camera.CLASSES,
     *shot.CLASSES,
     *jobs.CLASSES,

@@ -14,7 +14,7 @@ import numpy as np
 from mathutils import Matrix
 
 from ..errors import UserError
-from .ply import DEGREES, Splats
+from .ply import DEGREES, SH_DC, Points, Splats
 from .spherical_harmonics import rotated
 
 BASE, SH, EXTRA = "radiance:base", "radiance:sh_", "splat:"
@@ -82,21 +82,42 @@ def from_point_cloud(data):
     )
 
 
-def transformed(splats, matrix):
-    """`splats` moved by a rotation, a shift and an even scale; the spherical harmonics turn along."""
+def positions(data):
+    """[N, 3] of a point cloud."""
+    return column(data, "position", 3)
+
+
+def column(data, name, width):
+    """[N, width] float32 of one attribute of a point cloud."""
+    return _values(data.attributes[name], len(data.attributes["position"].data), width)
+
+
+def transformed(splats, matrix, *, stretch=False):
+    """`splats` moved by a rotation, a shift and an even scale; the spherical harmonics turn along.
+
+    stretch: takes any matrix that has an inverse. Then a splat's ellipsoid is stretched as the space is, and the
+    harmonics turn by the rotation (or the rotation with a mirror) that is nearest, for no harmonics are stretched ones.
+    """
     matrix = np.array(matrix, np.float64)
     linear = matrix[:3, :3]
     scale = np.cbrt(np.linalg.det(linear))
-    if not scale > 1e-9 or not np.allclose(linear @ linear.T, scale**2 * np.eye(3), atol=1e-4 * scale**2):
-        hint = "Give it the same scale on all three axes (and none below zero)"
-        raise UserError("splats cannot be stretched, sheared or mirrored", hint=hint)
-    R = linear / scale
-    w, x, y, z = Matrix(R.tolist()).to_quaternion()
-    left = np.array([[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]], np.float32)
+    even = scale > 1e-9 and np.allclose(linear @ linear.T, scale**2 * np.eye(3), atol=1e-4 * scale**2)
+    if not even and not stretch:
+        hint = "Give it the same scale on all three axes (and none below zero), or press Apply Splat Transform"
+        raise UserError("splats cannot be stretched, sheared or mirrored where they stand", hint=hint)
+    if abs(np.linalg.det(linear)) < 1e-12:
+        raise UserError("splats cannot be pressed flat", hint="Give the object a scale above zero on each axis")
+    if even:
+        R = linear / scale
+        scales, quats = splats.scales * np.float32(scale), _turned(splats.quats, R)
+    else:
+        U, _, Vt = np.linalg.svd(linear)
+        R = U @ Vt
+        scales, quats = _stretched(splats, linear)
     return Splats(
-        means=(splats.means @ linear.T + matrix[:3, 3]).astype(np.float32),
-        scales=splats.scales * np.float32(scale),
-        quats=splats.quats @ left.T,
+        means=np.ascontiguousarray((linear @ splats.means.T + matrix[:3, 3:]).T, np.float32),
+        scales=scales,
+        quats=quats,
         opacities=splats.opacities,
         dc=splats.dc,
         sh=rotated(splats.sh, R),
@@ -104,19 +125,60 @@ def transformed(splats, matrix):
     )
 
 
+def _turned(quats, R):
+    """Quaternions [N, 4] wxyz after the rotation R [3, 3]."""
+    w, x, y, z = Matrix(R.tolist()).to_quaternion()
+    left = np.array([[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]], np.float32)
+    return np.ascontiguousarray((left @ quats.T).T)
+
+
+def _stretched(splats, linear):
+    """(scales [N, 3], quats [N, 4]) of ellipsoids under a linear map [3, 3]: the axes of L R S, by its SVD."""
+    w, x, y, z = splats.quats.T
+    R = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+    axes = np.einsum("ij,jkn->nik", linear, R) * splats.scales[:, None, :]
+    axes, scales, _ = np.linalg.svd(axes)
+    axes[:, :, 0] *= np.linalg.det(axes)[:, None]
+    return scales.astype(np.float32), _quaternions(axes)
+
+
+def _quaternions(R):
+    """[N, 4] wxyz of rotations [N, 3, 3]: the best of the four formulas for each (Shepperd 1978)."""
+    trace = R[:, 0, 0] + R[:, 1, 1] + R[:, 2, 2]
+    squares = np.stack([trace, *(2 * R[:, i, i] - trace for i in range(3))], 1)
+    best = squares.argmax(1)
+    q = np.empty((4, len(R), 4))
+    a, b, c = R[:, 2, 1] - R[:, 1, 2], R[:, 0, 2] - R[:, 2, 0], R[:, 1, 0] - R[:, 0, 1]
+    d, e, f = R[:, 1, 0] + R[:, 0, 1], R[:, 0, 2] + R[:, 2, 0], R[:, 2, 1] + R[:, 1, 2]
+    for k, others in enumerate(((a, b, c), (a, d, e), (b, d, f), (c, e, f))):
+        q[k, :, k] = 1 + squares[:, k]
+        q[k][:, [i for i in range(4) if i != k]] = np.stack(others, 1)
+    chosen = q[best, np.arange(len(R))]
+    return (chosen / np.linalg.norm(chosen, axis=1, keepdims=True)).astype(np.float32)
+
+
 def joined(parts):
     """One `Splats` of several; the lowest SH degree's missing coefficients are zero, extra columns of all are kept."""
     if len(parts) == 1:
         return parts[0]
-    K = max(len(part.sh) for part in parts)
-    sh = [np.pad(part.sh, ((0, K - len(part.sh)), (0, 0), (0, 0))) for part in parts]
+    sh = np.zeros((max(len(part.sh) for part in parts), sum(map(len, parts)), 3), np.float32)
+    start = 0
+    for part in parts:
+        sh[: len(part.sh), start : start + len(part)] = part.sh
+        start += len(part)
     shared = set.intersection(*(set(part.extra) for part in parts))
     return Splats(
         *(
             np.concatenate([getattr(p, name) for p in parts])
             for name in ("means", "scales", "quats", "opacities", "dc")
         ),
-        sh=np.concatenate(sh, axis=1),
+        sh=sh,
         extra={name: np.concatenate([part.extra[name] for part in parts]) for name in sorted(shared)},
     )
 
@@ -131,6 +193,100 @@ def _values(attribute, N, width):
 def _value_name(data_type):
     names = {"FLOAT": "value", "QUATERNION": "value", "FLOAT_COLOR": "color", "BYTE_COLOR": "color_srgb"}
     return names.get(data_type, "vector")
+
+
+def overwrite(data, cloud):
+    """Writes `Splats` into a point cloud of as many; other attributes stay."""
+    _fill(data, dict([("position", ("FLOAT_VECTOR", cloud.means)), *_splat_attributes(cloud)]))
+    data.update_tag()
+
+
+def replace(obj, cloud):
+    """Gives `obj` a point cloud of `cloud` in place of its own, with its name and materials."""
+    old = obj.data
+    made = _new_point_cloud(old.name, cloud.means, dict(_splat_attributes(cloud)))
+    for material in old.materials:
+        made.data.materials.append(material)
+    if "type" in old.bl_rna.properties:
+        made.data.type = old.type
+    obj.data, name = made.data, old.name
+    bpy.data.objects.remove(made)
+    if old.users == 0:
+        bpy.data.pointclouds.remove(old)
+    obj.data.name = name
+
+
+def delete(obj, mask):
+    """Removes the splats that a mask [N] names, in place: attributes of other programs and materials stay."""
+    with _in_edit_mode(obj, mask):
+        bpy.ops.pointcloud.delete()
+
+
+def separate(obj, mask):
+    """Moves the splats that a mask [N] names to an object of their own, and returns it."""
+    before = set(bpy.data.objects)
+    with _in_edit_mode(obj, mask):
+        bpy.ops.pointcloud.separate()
+    return next(iter(set(bpy.data.objects) - before))
+
+
+@contextmanager
+def _in_edit_mode(obj, mask):
+    """`obj` alone in Edit Mode, the points of a mask selected; afterwards mode and selected objects are as before."""
+    with _windowed():
+        layer, mode = bpy.context.view_layer, bpy.context.mode
+        if mode != "OBJECT":
+            bpy.ops.object.mode_set(mode="OBJECT")
+        active, chosen = layer.objects.active, [other for other in layer.objects if other.select_get()]
+        hidden = obj.hide_get()
+        obj.hide_set(False)
+        for other in chosen:
+            other.select_set(False)
+        obj.select_set(True)
+        layer.objects.active = obj
+        selection = obj.data.attributes.get(".selection") or obj.data.attributes.new(".selection", "BOOLEAN", "POINT")
+        selection.data.foreach_set("value", np.ascontiguousarray(mask, bool))
+        bpy.ops.object.mode_set(mode="EDIT")
+        try:
+            yield
+        finally:
+            bpy.ops.object.mode_set(mode="OBJECT")
+            obj.hide_set(hidden)
+            for other in layer.objects:
+                if other.select_get() and other not in chosen:
+                    other.select_set(False)
+            for other in chosen:
+                other.select_set(True)
+            layer.objects.active = active
+            if mode.startswith("EDIT"):
+                bpy.ops.object.mode_set(mode="EDIT")
+
+
+def colour_attribute(data):
+    """The colours of a point cloud or a mesh's vertices, or None."""
+    return next((a for a in data.attributes if a.domain == "POINT" and a.data_type.endswith("_COLOR")), None)
+
+
+def points_of(data):
+    """`Points` of a point cloud or of a mesh's vertices with a colour attribute."""
+    colour = colour_attribute(data)
+    N = len(data.attributes["position"].data)
+    values = np.empty((N, 4), np.float32)
+    colour.data.foreach_get("color_srgb", values.reshape(-1))
+    return Points(column(data, "position", 3), np.clip(values[:, :3], 0, 1))
+
+
+def round_splats(points, sizes, opacity):
+    """`Splats` of `Points`: balls of the standard deviations `sizes` [N] in the points' colours."""
+    N = len(points)
+    return Splats(
+        means=points.positions,
+        scales=np.repeat(np.asarray(sizes, np.float32)[:, None], 3, 1),
+        quats=np.tile(np.array([1, 0, 0, 0], np.float32), (N, 1)),
+        opacities=np.full(N, opacity, np.float32),
+        dc=((points.colours - 0.5) / SH_DC).astype(np.float32),
+        sh=np.zeros((0, N, 3), np.float32),
+    )
 
 
 def _splat_attributes(splats):
@@ -188,11 +344,16 @@ def _new_point_cloud(name, positions, attributes):
     return obj
 
 
+def _windowed():
+    """The context of a window, where there is one: operators ask for it, and timers have none."""
+    window = bpy.context.window or (bpy.context.window_manager.windows[:] or [None])[0]
+    return bpy.context.temp_override(window=window) if window else bpy.context.temp_override()
+
+
 @contextmanager
 def _only_selected(obj):
     """`obj` is linked, active and alone selected; afterwards all is as it was and `obj` unlinked."""
-    window = bpy.context.window or (bpy.context.window_manager.windows[:] or [None])[0]
-    with bpy.context.temp_override(window=window) if window else bpy.context.temp_override():
+    with _windowed():
         layer = bpy.context.view_layer
         if bpy.context.mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")

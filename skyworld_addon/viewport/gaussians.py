@@ -1,24 +1,26 @@
 """Splats in the viewport as the final frame shows them, where Blender does not draw them itself (below 5.3).
 
 EWA splatting in the vertex shader, as the backend's rasterizer does it: every splat is a quad, farthest first, laid
-over the others by its alpha. What a splat is lies in textures, written once; a thread sorts, and only the order goes
-to the GPU when the view has turned. Colours are blended as they are encoded, in a picture of their own that is then
-laid over the viewport, for that is what the reference does.
+over the others by its alpha. What a splat is lies in textures, written once, for all objects together, so that they are
+sorted together; a thread sorts, and only the order goes to the GPU when the view has turned. Colours are blended as
+they are encoded, in a picture of their own that is then laid over the viewport, for that is what the reference does.
 """
 
 import math
-import threading
+from dataclasses import dataclass, field
 
 import gpu
 import numpy as np
 from gpu_extras.batch import batch_for_shader
-from mathutils import Matrix
 
-ROW = 4096  # texels in a row of a texture
-MOST = 16_000_000  # splats of one object: float32 counts no farther, and the order is a texture of floats
+from .sorting import NEAR, ROW, Piece, Sorter, importance
+
+MOST = 16_000_000  # splats: float32 counts no farther, and the order is a texture of floats
 ALPHA_MIN = 1 / 255
 EPS2D = 0.3  # px^2, variance of the pixel
-NEAR = 0.01  # metres
+CROPS = 4  # of an object, at most; more are left to Blender's modifiers
+SELECTED, HIDDEN = 1, 2  # states of a splat, bits
+TINT = (1.0, 0.45, 0.05)  # of selected splats, sRGB-encoded
 
 VERTEX = """
 vec4 texel(sampler2D source, int index)
@@ -54,12 +56,46 @@ vec3 seen_colour(int splat, vec3 d)
   return max(colour, vec3(0.0));
 }
 
+vec4 placed(int placement, int index)
+{
+  return texelFetch(placements, ivec2(index, placement), 0);
+}
+
+mat4 matrix_of(int placement, int index)
+{
+  return mat4(placed(placement, index), placed(placement, index + 1), placed(placement, index + 2),
+              placed(placement, index + 3));
+}
+
+bool is_cropped(int placement, vec3 at)
+{
+  int crops = int(placed(placement, 4).x);
+  for (int i = 0; i < crops; i++) {
+    vec4 kind = placed(placement, 5 + 5 * i);
+    vec3 within = abs((matrix_of(placement, 6 + 5 * i) * vec4(at, 1.0)).xyz);
+    float reach = kind.x > 0.5 ? length(within) : max(within.x, max(within.y, within.z));
+    if ((reach > 1.0) != (kind.y > 0.5)) { return true; }
+  }
+  return false;
+}
+
+/* The one place where a splat's opacity is read: what depends on the view (scale-adaptive zooms) belongs here.
+   depth: metres before the camera. */
+float seen_opacity(int splat, float depth)
+{
+  return texel(strengths, splat).r;
+}
+
 void main()
 {
   gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
-  int splat = int(texel(order, gl_InstanceID).r);
+  vec4 entry = texel(order, gl_InstanceID);
+  int splat = int(entry.r), placement = int(entry.g);
+  int state = int(texel(states, splat).r);
   vec4 first = texel(places, 3 * splat), second = texel(places, 3 * splat + 1);
   float last = texel(places, 3 * splat + 2).x;
+  if (state >= HIDDEN || is_cropped(placement, first.xyz)) { return; }
+  mat4 to_camera = matrix_of(placement, 0);
   vec3 at = (to_camera * vec4(first.xyz, 1.0)).xyz;
   float depth = -at.z;
   if (depth < NEAR && modes.x < 0.5) { return; }
@@ -76,7 +112,7 @@ void main()
   }
   vec3 covariance = vec3(dot(jx, V * jx), dot(jx, V * jy), dot(jy, V * jy)) + vec3(EPS2D, 0.0, EPS2D);
   float det = covariance.x * covariance.z - covariance.y * covariance.y;
-  float strength = texel(strengths, splat).r;
+  float strength = seen_opacity(splat, depth);
   if (det <= 0.0 || strength < ALPHA_MIN) { return; }
   conic = vec3(covariance.z, -covariance.y, covariance.x) / det;
   float reach = sqrt(2.0 * log(strength / ALPHA_MIN));
@@ -85,7 +121,8 @@ void main()
   float z = (depths.y - depths.x * depth) / (parallel ? 1.0 : depth);
   gl_Position = vec4(lens.xy * slope + lens.zw + 2.0 * corner / size, z, 1.0);
   offset = corner;
-  splat_colour = vec4(seen_colour(splat, normalize(transpose(W) * (parallel ? vec3(0.0, 0.0, -1.0) : at))), strength);
+  vec3 colour = seen_colour(splat, normalize(transpose(W) * (parallel ? vec3(0.0, 0.0, -1.0) : at)));
+  splat_colour = vec4(state == SELECTED ? mix(colour, TINT, 0.65) : colour, strength);
 }
 """
 FRAGMENT = """
@@ -115,6 +152,7 @@ void main()
 }
 """
 _shaders = {}
+SOURCES = ("order", "places", "strengths", "harmonics", "states", "placements", "scene_depth")
 
 
 def _shader(name):
@@ -125,14 +163,14 @@ def _shader(name):
     info.vertex_in(0, "VEC2", "corner_at")
     info.fragment_out(0, "VEC4", "fragColor")
     if name == "splats":
-        for key, value in (("ROW", ROW), ("EPS2D", EPS2D), ("NEAR", NEAR), ("ALPHA_MIN", ALPHA_MIN)):
+        constants = {"ROW": ROW, "EPS2D": EPS2D, "NEAR": NEAR, "ALPHA_MIN": ALPHA_MIN}
+        constants |= {"SELECTED": SELECTED, "HIDDEN": HIDDEN, "TINT": f"vec3{TINT}"}
+        for key, value in constants.items():
             info.define(key, str(value))
-        for slot, source in enumerate(("order", "places", "strengths", "harmonics", "scene_depth")):
+        for slot, source in enumerate(SOURCES):
             info.sampler(slot, "FLOAT_2D", source)
-        # 124 bytes: some GPUs have no more than 128.
-        for kind, constant in (("MAT4", "to_camera"), ("VEC4", "lens"), ("VEC2", "depths"), ("VEC2", "size")):
+        for kind, constant in (("VEC4", "lens"), ("VEC2", "depths"), ("VEC2", "size"), ("VEC2", "modes")):
             info.push_constant(kind, constant)
-        info.push_constant("VEC2", "modes")
         info.push_constant("INT", "degree")
         interface.no_perspective("VEC2", "offset")
         interface.flat("VEC3", "conic")
@@ -151,65 +189,130 @@ def _shader(name):
 
 def _texture(values, kind):
     """Values [N, C] as a texture of rows of ROW texels."""
-    rows = -(-len(values) // ROW)
-    flat = np.zeros((max(rows, 1) * ROW, values.shape[1]), np.float32)
+    rows = max(-(-len(values) // ROW), 1)
+    flat = np.zeros((rows * ROW, values.shape[1]), np.float32)
     flat[: len(values)] = values
-    data = gpu.types.Buffer("FLOAT", flat.size, flat.ravel())
-    return gpu.types.GPUTexture((ROW, max(rows, 1)), format=kind, data=data)
+    return gpu.types.GPUTexture((ROW, rows), format=kind, data=gpu.types.Buffer("FLOAT", flat.size, flat.ravel()))
+
+
+@dataclass(frozen=True)
+class Crop:
+    """What is left of a cloud: the inside of a box from -1 to 1, or of a ball of radius 1, or what lies outside.
+
+    matrix: [4, 4] from the cloud's space to that of the box.
+    """
+
+    matrix: np.ndarray
+    ball: bool = False
+    outside: bool = False
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where one of a drawing's clouds is to be seen; a cloud may stand in several places.
+
+    to_camera: [4, 4] from the cloud's space to the camera's (looking along -z), without shear.
+    cloud: its number.  share: of its splats, those that show most.  crops: at most CROPS of them.
+    """
+
+    to_camera: np.ndarray
+    cloud: int = 0
+    share: float = 1.0
+    crops: tuple = ()
+
+
+@dataclass
+class View:
+    """What is kept for one 3D view: its order of the splats."""
+
+    sorter: Sorter = field(default_factory=Sorter)
+    order: gpu.types.GPUTexture | None = None
+    count: int = 0
 
 
 class Drawing:
-    """What the GPU holds of one point cloud, and the order in which it is drawn.
+    """What the GPU holds of some clouds of splats: all of them if they are no more than `budget`, else what shows most.
 
-    cloud: `Splats` in the object's own space.  budget: how many are drawn at most; the largest and most opaque are.
+    clouds: list of `Splats`, each in its own space.  chosen: for each the indices of what is held, most showing first.
     """
 
-    def __init__(self, cloud, budget=MOST):
-        importance = cloud.opacities * np.sort(cloud.scales, axis=1)[:, 1:].prod(1)
-        most = min(len(cloud), budget, MOST)
-        self.chosen = np.arange(len(cloud))
-        if most < len(cloud):
-            self.chosen = np.sort(np.argpartition(-importance, most)[:most])
-        part = self.chosen
-        self.means = np.ascontiguousarray(cloud.means[part])
-        spread = covariances(cloud.scales[part], cloud.quats[part])
-        base = 0.5 + 0.28209479177387814 * cloud.dc[part]
-        self.places = _texture(np.concatenate([self.means, spread, base], 1).reshape(-1, 4), "RGBA32F")
-        self.strengths = _texture(cloud.opacities[part][:, None], "R32F")
-        self.degree = round(math.sqrt(len(cloud.sh) + 1)) - 1
-        self.degree = min(self.degree, 3)
-        used = cloud.sh[: (self.degree + 1) ** 2 - 1][:, part]
-        rows = np.pad(used.transpose(1, 0, 2).reshape(-1, 3), ((0, 0), (0, 1))) if len(used) else np.zeros((1, 4))
-        self.harmonics = _texture(rows, "RGBA16F")
-        self.sorter = Sorter(self.means)
-        self._order = None
+    def __init__(self, clouds, budget=MOST):
+        total = sum(map(len, clouds))
+        share = min(1.0, min(budget, MOST) / max(total, 1))
+        self.chosen, self.counts = [], [len(cloud) for cloud in clouds]
+        for cloud in clouds:
+            most_showing = np.argsort(-importance(cloud.scales, cloud.opacities), kind="stable")
+            self.chosen.append(most_showing[: max(1, int(share * len(cloud)))])
+        parts = list(zip(clouds, self.chosen, strict=True))
+        self.means = [np.ascontiguousarray(cloud.means[part].T) for cloud, part in parts]
+        self.reach = [3 * cloud.scales[part].max(1) for cloud, part in parts]
+        self.starts = np.cumsum([0, *map(len, self.chosen)])
+        self.degree = min(3, max(round(math.sqrt(len(cloud.sh) + 1)) - 1 for cloud in clouds))
+        self._upload(parts)
+        self._states = [np.zeros(len(part), np.float32) for part in self.chosen]
+        self._state_texture = None
+
+    def _upload(self, parts):
+        K = (self.degree + 1) ** 2 - 1
+        places = np.empty((len(self), 12), np.float32)
+        harmonics = np.zeros((len(self) * K, 4), np.float32)
+        strengths = np.empty((len(self), 1), np.float32)
+        for start, (cloud, part) in zip(self.starts, parts, strict=False):
+            at = slice(start, start + len(part))
+            places[at, :3] = cloud.means[part]
+            places[at, 3:9] = covariances(cloud.scales[part], cloud.quats[part])
+            places[at, 9:] = 0.5 + 0.28209479177387814 * cloud.dc[part]
+            strengths[at, 0] = cloud.opacities[part]
+            rows = harmonics[start * K : (start + len(part)) * K].reshape(len(part), K, 4)
+            for k, coefficients in enumerate(cloud.sh[:K]):
+                rows[:, k, :3] = coefficients[part]
+        self.places = _texture(places.reshape(-1, 4), "RGBA32F")
+        self.strengths = _texture(strengths, "R32F")
+        self.harmonics = _texture(harmonics, "RGBA16F")
 
     def __len__(self):
-        return len(self.means)
+        return int(self.starts[-1])
 
-    def draw(self, view, projection, width, height, *, depth=None, wait=False):
+    def set_states(self, cloud, states):
+        """states: [N] of all splats of that cloud, SELECTED and HIDDEN or 0."""
+        self._states[cloud] = np.asarray(states, np.float32)[self.chosen[cloud]]
+        self._state_texture = None
+
+    def draw(self, view, placements, projection, width, height, *, depth=None, most=MOST, wait=False):
         """Draws into the framebuffer at hand, whose blending this sets.
 
-        view: [4, 4] from the object's space to the camera's (looking along -z), without shear.  projection: [4, 4].
-        depth: texture of the scene's depth, of the same size, or None.  wait: for the order of just this view.
+        view: the `View` that keeps the order.  placements: list of `Placement`.  projection: [4, 4].
+        depth: texture of the scene's depth, of the same size, or None.  most: splats that are drawn at most.
+        wait: for the order of just this view.
         Returns whether the order is that of this view; if not, it is on its way.
         """
         P = np.asarray(projection, np.float64)
         parallel = bool(P[3, 3] > 0.5)
-        order, ready = self.sorter.order(view, parallel, wait)
-        if order is not None:
-            self._order = _texture(order.astype(np.float32)[:, None], "R32F")
-        if self._order is None:
-            return False
+        pieces = [
+            Piece(self.means[p.cloud], self.reach[p.cloud], int(self.starts[p.cloud]), p.to_camera, p.share)
+            for p in placements
+        ]
+        found, ready = view.sorter.order(pieces, P, most, wait)
+        if found is not None:
+            view.count, flat = found
+            kind = "RG32F" if flat.shape[1] == 2 else "R32F"
+            data = gpu.types.Buffer("FLOAT", flat.size, flat.ravel())
+            view.order = gpu.types.GPUTexture((ROW, len(flat) // ROW), format=kind, data=data)
+        if view.order is None or view.count == 0:
+            return ready
+        if self._state_texture is None:
+            self._state_texture = _texture(np.concatenate(self._states)[:, None], "R32F")
+        placed = _placement_texture(placements)  # held until it is drawn
         middle = P[:2, 3] if parallel else -P[:2, 2]
         shader = _shader("splats")
         shader.bind()
-        shader.uniform_sampler("order", self._order)
+        shader.uniform_sampler("order", view.order)
         shader.uniform_sampler("places", self.places)
         shader.uniform_sampler("strengths", self.strengths)
         shader.uniform_sampler("harmonics", self.harmonics)
+        shader.uniform_sampler("states", self._state_texture)
+        shader.uniform_sampler("placements", placed)
         shader.uniform_sampler("scene_depth", depth or self.strengths)
-        shader.uniform_float("to_camera", Matrix(np.asarray(view).tolist()))
         shader.uniform_float("lens", (P[0, 0], P[1, 1], *middle))
         shader.uniform_float("depths", (P[2, 2], P[2, 3]))
         shader.uniform_float("size", (width, height))
@@ -217,9 +320,22 @@ class Drawing:
         shader.uniform_int("degree", self.degree)
         gpu.state.depth_test_set("NONE")
         gpu.state.blend_set("ALPHA_PREMULT")
-        _quad("splats").draw_instanced(shader, instance_start=0, instance_count=len(self))
+        _quad("splats").draw_instanced(shader, instance_start=0, instance_count=view.count)
         gpu.state.blend_set("NONE")
         return ready
+
+
+def _placement_texture(placements):
+    """A row each: the matrix by columns, the number of crops, then each crop's kind and matrix."""
+    rows = np.zeros((len(placements), 5 + 5 * CROPS, 4), np.float32)
+    for row, placement in zip(rows, placements, strict=True):
+        row[:4] = np.asarray(placement.to_camera).T
+        row[4, 0] = len(placement.crops)
+        for i, crop in enumerate(placement.crops):
+            row[5 + 5 * i, :2] = crop.ball, crop.outside
+            row[6 + 5 * i : 10 + 5 * i] = crop.matrix.T
+    data = gpu.types.Buffer("FLOAT", rows.size, rows.ravel())
+    return gpu.types.GPUTexture((rows.shape[1], len(rows)), format="RGBA32F", data=data)
 
 
 _quads = {}
@@ -255,57 +371,3 @@ def covariances(scales, quats):
     M = R * scales.T[None]
     upper = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)]
     return np.stack([(M[i] * M[j]).sum(0) for i, j in upper], 1).astype(np.float32)
-
-
-class Sorter:
-    """Sorts points [N, 3] by depth in a thread of its own, the farthest first, for the last view that was asked for."""
-
-    TURN, SHIFT = math.cos(math.radians(0.5)), 0.05  # what a view may differ by and keep its order; metres
-
-    def __init__(self, points):
-        self._points = points
-        self._thread = None
-        self._asked = None  # the view that is being sorted, or was: the row [4] that gives the depth, and `parallel`
-        self._found = None
-
-    def order(self, view, parallel=False, wait=False):
-        """(indices [N] that have come since the last call, or None; whether they are for this view)."""
-        row = -np.asarray(view, np.float64)[2]
-        if self._thread is None and not self._near(row, parallel):
-            self._asked = row, parallel
-            self._thread = threading.Thread(target=self._sort, args=self._asked, daemon=True)
-            self._thread.start()
-        if self._thread is not None and (wait or not self._thread.is_alive()):
-            self._thread.join()
-            self._thread = None
-            found, self._found = self._found, None
-            if wait and not self._near(row, parallel):
-                return self.order(view, parallel, wait)
-            return found, self._near(row, parallel)
-        return None, self._thread is None
-
-    def _near(self, row, parallel):
-        """Whether a sort would come out as the last one: of the same direction, or nearly, and from about there."""
-        if self._asked is None or self._asked[1] != parallel:
-            return False
-        asked = self._asked[0]
-        a, b = row[:3] / np.linalg.norm(row[:3]), asked[:3] / np.linalg.norm(asked[:3])
-        return bool(a @ b >= self.TURN) and abs(row[3] - asked[3]) <= self.SHIFT
-
-    def _sort(self, row, parallel):
-        self._found = sort_by_depth(self._points, row, parallel)
-
-
-def sort_by_depth(points, row, parallel=False):
-    """Indices of points [N, 3] by depth = row . (x, y, z, 1), the farthest first: a radix sort of 16-bit keys.
-
-    In perspective the keys are even in the depth's logarithm: near splats are told apart where far ones need not be.
-    """
-    depth = points @ row[:3].astype(np.float32) + np.float32(row[3])
-    if not parallel:
-        np.maximum(depth, NEAR, out=depth)
-        np.log(depth, out=depth)
-    low, high = float(depth.min()), float(depth.max())
-    depth -= high
-    depth *= -65535 / max(high - low, 1e-9)
-    return np.argsort(depth.astype(np.uint16), kind="stable")

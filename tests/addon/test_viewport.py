@@ -9,7 +9,8 @@ import pytest
 from mathutils import Euler, Matrix
 
 from skyworld_addon.scene import splats as scene_splats
-from skyworld_addon.viewport import gaussians
+from skyworld_addon.viewport import gaussians, sorting
+from skyworld_addon.viewport.detail import FEWEST, STILL, WANTED, Pace
 
 needs_gpu = pytest.mark.skipif(bpy.app.version < (5, 2, 0), reason="bpy draws without a window from 5.2 on")
 WIDTH, HEIGHT = 96, 64
@@ -33,14 +34,20 @@ def view(yaw=0.2, location=(0.3, -4.0, 0.2)):
     return np.linalg.inv(pose)
 
 
-def drawn(cloud, view, projection, depth=None):
-    """[H, W, 4] premultiplied, row 0 at the top."""
+def drawn(clouds, placements, projection, depth=None, states=None, most=gaussians.MOST):
+    """[H, W, 4] premultiplied, row 0 at the top, of one cloud seen through a matrix, or of several at placements."""
     gpu.init()
+    if not isinstance(clouds, list):
+        clouds, placements = [clouds], [gaussians.Placement(placements)]
+    drawing = gaussians.Drawing(clouds)
+    if states is not None:
+        drawing.set_states(0, states)
     canvas = gpu.types.GPUOffScreen(WIDTH, HEIGHT, format="RGBA32F")
     with canvas.bind():
         target = gpu.state.active_framebuffer_get()
         target.clear(color=(0, 0, 0, 0))
-        assert gaussians.Drawing(cloud).draw(view, projection, WIDTH, HEIGHT, depth=depth, wait=True)
+        view = gaussians.View()
+        assert drawing.draw(view, placements, projection, WIDTH, HEIGHT, depth=depth, most=most, wait=True)
         found = target.read_color(0, 0, WIDTH, HEIGHT, 4, 0, "FLOAT")
     found.dimensions = WIDTH * HEIGHT * 4
     canvas.free()
@@ -124,23 +131,70 @@ def test_what_stands_nearer_hides_the_splats_behind_it(splats):
     np.testing.assert_allclose(hidden[:, : WIDTH // 2], free[:, : WIDTH // 2], atol=1e-6)
 
 
+def part(cloud, mask):
+    """The splats that a mask keeps."""
+    arrays = {name: getattr(cloud, name)[mask] for name in ("means", "scales", "quats", "opacities", "dc")}
+    return type(cloud)(**arrays, sh=cloud.sh[:, mask])
+
+
 @needs_gpu
 def test_a_budget_keeps_what_shows_most(splats):
     cloud = splats(500, 0, seed=2)
     gpu.init()
-    kept = gaussians.Drawing(cloud, budget=200)
+    kept = gaussians.Drawing([cloud], budget=200)
     importance = cloud.opacities * np.sort(cloud.scales, axis=1)[:, 1:].prod(1)
     assert len(kept) == 200
-    assert importance[kept.chosen].min() >= np.sort(importance)[-200]
+    assert importance[kept.chosen[0]].min() >= np.sort(importance)[-200]
+    whole = drawn(cloud, view(), perspective())
+    any_fifth = drawn(part(cloud, np.arange(500) % 5 == 0), view(), perspective())
+    lost = np.abs(drawn(cloud, view(), perspective(), most=100) - whole).mean()
+    assert 0 < lost < 0.7 * np.abs(any_fifth - whole).mean()
+
+
+@needs_gpu
+def test_several_objects_are_sorted_together_and_one_may_stand_in_several_places(splats):
+    a, b = splats(150, 1, seed=7), splats(150, 1, seed=8)
+    away = Matrix.LocRotScale((0.4, 0.3, 0.1), Euler((0.1, 0.7, 0.2)), (0.8,) * 3)
+    placements = [
+        gaussians.Placement(view() @ np.array(matrix), cloud)
+        for cloud, matrix in ((0, Matrix()), (1, Matrix()), (0, away))
+    ]
+    one = scene_splats.joined([a, b, scene_splats.transformed(a, away)])
+    assert np.abs(drawn([a, b], placements, perspective()) - drawn(one, view(), perspective())).max() < 0.01
+
+
+@needs_gpu
+@pytest.mark.parametrize("outside", [False, True])
+@pytest.mark.parametrize("ball", [False, True])
+def test_a_crop_shows_what_lies_in_its_volume(splats, ball, outside):
+    cloud = splats(300, 0, seed=4)
+    matrix = np.linalg.inv(np.array(Matrix.LocRotScale((0.3, 0.1, 0), Euler((0.2, 0.1, 0.5)), (0.9, 0.7, 1.1))))
+    cropped = [gaussians.Placement(view(), crops=(gaussians.Crop(matrix, ball, outside),))]
+    within = np.abs(cloud.means @ matrix[:3, :3].T + matrix[:3, 3])
+    kept = ((np.linalg.norm(within, axis=1) if ball else within.max(1)) <= 1) != outside
+    assert 30 < kept.sum() < 270
+    seen, wanted = drawn([cloud], cropped, perspective()), drawn(part(cloud, kept), view(), perspective())
+    assert np.abs(seen - wanted).max() < 0.01
+
+
+@needs_gpu
+def test_selected_splats_are_tinted_and_hidden_ones_gone(splats):
+    cloud = splats(200, 0, seed=6)
+    plain = drawn(cloud, view(), perspective())
+    states = np.zeros(200, np.uint8)
+    states[50:] = gaussians.HIDDEN
+    hidden = drawn(cloud, view(), perspective(), states=states)
+    assert np.abs(hidden - drawn(part(cloud, states == 0), view(), perspective())).max() < 0.01
+    tinted = drawn(cloud, view(), perspective(), states=np.full(200, gaussians.SELECTED))
+    np.testing.assert_allclose(tinted[..., 3], plain[..., 3], atol=1e-4)
+    colours = tinted[..., :3].sum((0, 1)) / tinted[..., 3].sum()
+    assert colours[0] > colours[1] > colours[2], "orange"
 
 
 @pytest.mark.parametrize("flat", [False, True])
 def test_the_farthest_comes_first(flat):
-    rng = np.random.default_rng(0)
-    points = (rng.normal(size=(20_000, 3)) * (2, 2, 30)).astype(np.float32)
-    row = np.array([0.0, 0.0, -1.0, 100.0])
-    depth = 100 - points[:, 2]
-    ordered = depth[gaussians.sort_by_depth(points, row, flat)]
+    depth = (100 - 30 * np.random.default_rng(0).normal(size=20_000)).astype(np.float32)
+    ordered = depth[sorting.depth_order(depth, flat)]
     # Within a key, which is a share of the depth's range or, in perspective, of its logarithm's, any order will do.
     if flat:
         assert np.diff(ordered).max() <= 1.01 * np.ptp(depth) / 65535
@@ -149,16 +203,48 @@ def test_the_farthest_comes_first(flat):
         assert np.diff(seen).max() <= 1.01 * np.ptp(seen) / 65535
 
 
+def piece(points, to_camera):
+    return sorting.Piece(np.ascontiguousarray(points.T), np.full(len(points), 0.05, np.float32), 0, to_camera)
+
+
 def test_a_million_are_sorted_beside_the_main_thread_which_waits_for_nothing():
     points = np.random.default_rng(0).normal(size=(1_000_000, 3)).astype(np.float32)
-    sorter, first, second = gaussians.Sorter(points), view(0.2), view(0.9)
+    sorter, means = sorting.Sorter(), np.ascontiguousarray(points.T)
+    first, second = (sorting.Piece(means, np.full(len(points), 0.05, np.float32), 0, view(yaw)) for yaw in (0.2, 0.9))
+    P = perspective()
     started = time.perf_counter()
-    assert sorter.order(first) == (None, False)
+    assert sorter.order([first], P, 10**9) == (None, False)
     assert time.perf_counter() - started < 0.02, "asking starts a thread and no more"
-    order, ready = sorter.order(first, wait=True)
-    assert ready and len(order) == len(points)
-    assert sorter.order(first) == (None, True), "nothing is sorted twice"
-    assert sorter.order(second)[1] is False, "a turned view is sorted anew"
-    order, ready = sorter.order(second, wait=True)
-    depth = -(points[order] @ second[2, :3] + second[2, 3])
+    found, ready = sorter.order([first], P, 10**9, wait=True)
+    assert ready and found[0] > 500_000
+    assert sorter.order([first], P, 10**9) == (None, True), "nothing is sorted twice"
+    assert sorter.order([second], P, 10**9)[1] is False, "a turned view is sorted anew"
+    (count, entries), ready = sorter.order([second], P, 10**9, wait=True)
+    order = entries[:count, 0].astype(int)
+    depth = -(points[order] @ second.to_camera[2, :3] + second.to_camera[2, 3])
     assert ready and np.diff(np.maximum(depth, gaussians.NEAR)).max() < 0.01
+
+
+def test_what_no_view_reaches_is_not_sorted():
+    points = np.random.default_rng(1).normal(size=(5000, 3)).astype(np.float32) * 5
+    to_camera, P = view(), perspective()
+    (count, entries), nearest = sorting.sorted_view([piece(points, to_camera)], P, 10**9)
+    at = points @ to_camera[:3, :3].T + to_camera[:3, 3]
+    clip = at @ P[:2, :3].T / -at[:, 2:]
+    inside = (at[:, 2] < -gaussians.NEAR) & (np.abs(clip) < 1).all(1)
+    kept = np.zeros(len(points), bool)
+    kept[entries[:count, 0].astype(int)] = True
+    assert kept[inside].all() and count < 0.7 * len(points)
+    assert nearest == pytest.approx(-at[kept, 2].max(), rel=1e-4)
+
+
+def test_a_view_in_motion_draws_what_can_be_drawn_in_time_and_all_of_it_when_it_stands():
+    pace = Pace()
+    assert not pace.moves("here", now=0.0), "a view that has just opened stands"
+    assert pace.moves("there", now=1.0)
+    pace.took(1.0, 100_000)  # a second: far too long
+    assert FEWEST / 2 <= pace.most <= 100_000 * WANTED
+    before = pace.most
+    pace.took(WANTED * 1.2, before)
+    assert pace.most == before, "a little more or less keeps the order that is there"
+    assert pace.moves("there", now=1.0 + 0.9 * STILL) and not pace.moves("there", now=1.1 + STILL)
