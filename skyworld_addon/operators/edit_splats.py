@@ -8,6 +8,7 @@ from mathutils import Matrix
 from ..errors import UserError, reports_errors
 from ..scene import crop, selection, splats
 from ..scene.ply import Points
+from ..translations import said
 from .select_splats import OnSelection, OnSplats, targets
 
 
@@ -19,7 +20,9 @@ def _some_selected(context):
         raise UserError("No splat is selected", hint="Select some by lasso, brush, volume or value")
     for obj, mask in found:
         if mask.all():
-            raise UserError(f"All splats of {obj.name} are selected", hint="Deselect some, or delete the object")
+            raise UserError(
+                "All splats of {name} are selected", hint="Deselect some, or delete the object", name=obj.name
+            )
     return found
 
 
@@ -39,7 +42,7 @@ class DeleteSplats(OnSelection, bpy.types.Operator):
             gone = ~mask if self.unselected else mask
             splats.delete(obj, gone)
             count += int(gone.sum())
-        self.report({"INFO"}, f"{count:,} splats deleted")
+        self.report({"INFO"}, said("{count:,} splats deleted", count=count))
         return {"FINISHED"}
 
 
@@ -54,7 +57,8 @@ class SeparateSplats(OnSelection, bpy.types.Operator):
         made = [splats.separate(obj, mask) for obj, mask in _some_selected(context)]
         for obj in made:
             selection.put(obj.data, np.zeros(selection.count(obj.data), bool))
-        self.report({"INFO"}, f"{sum(selection.count(obj.data) for obj in made):,} splats separated")
+        count = sum(selection.count(obj.data) for obj in made)
+        self.report({"INFO"}, said("{count:,} splats separated", count=count))
         return {"FINISHED"}
 
 
@@ -90,7 +94,7 @@ class MergeSplats(OnSplats, bpy.types.Operator):
         for obj in parts:
             if obj is not home:
                 _remove(obj)
-        self.report({"INFO"}, f"{len(whole):,} splats in {home.name}")
+        self.report({"INFO"}, said("{count:,} splats in {name}", count=len(whole), name=home.name))
         return {"FINISHED"}
 
 
@@ -111,7 +115,8 @@ class ApplySplatTransform(OnSplats, bpy.types.Operator):
     def execute(self, context):
         for obj in targets(context):
             if obj.data.users > 1:
-                raise UserError(f"{obj.name} shares its splats with other objects", hint="Make them single-user first")
+                hint = "Make them single-user first"
+                raise UserError("{name} shares its splats with other objects", hint=hint, name=obj.name)
         for obj in targets(context):
             splats.overwrite(
                 obj.data, splats.transformed(splats.from_point_cloud(obj.data), obj.matrix_basis, stretch=True)
@@ -126,7 +131,11 @@ class AddCrop(OnSplats, bpy.types.Operator):
     bl_idname = "skyworld.add_crop"
     bl_label = "Add Crop Volume"
 
-    shape: EnumProperty(name="Shape", items=[("BOX", "Box", "A box"), ("BALL", "Ball", "A ball or an ellipsoid")])
+    shape: EnumProperty(
+        name="Shape",
+        description="Of the volume",
+        items=[("BOX", "Box", "A box"), ("BALL", "Ball", "A ball or an ellipsoid")],
+    )
     invert: BoolProperty(name="Invert", description="Keep what lies outside")
     share: FloatProperty(
         name="Share", description="Of the splats along each axis, that the volume holds at first", min=0.1, max=1.0,
@@ -196,12 +205,13 @@ class ApplyCrop(OnCrops, bpy.types.Operator):
         for obj in cropped(context):
             gone = ~crop.kept(obj)
             if gone.all():
-                raise UserError(f"The crop leaves nothing of {obj.name}", hint="Move its volume, or invert it")
+                hint = "Move its volume, or invert it"
+                raise UserError("The crop leaves nothing of {name}", hint=hint, name=obj.name)
             if gone.any():
                 splats.delete(obj, gone)
             count += int(gone.sum())
             _drop_crops(obj)
-        self.report({"INFO"}, f"{count:,} splats deleted")
+        self.report({"INFO"}, said("{count:,} splats deleted", count=count))
         return {"FINISHED"}
 
 
@@ -239,7 +249,9 @@ class PointsToSplats(bpy.types.Operator):
     width: FloatProperty(
         name="Width", description="Of a splat, in distances to its neighbours", min=0.05, soft_max=2.0, default=0.5
     )
-    opacity: FloatProperty(name="Opacity", min=0.01, max=1.0, default=0.9, subtype="FACTOR")
+    opacity: FloatProperty(
+        name="Opacity", description="Of each splat", min=0.01, max=1.0, default=0.9, subtype="FACTOR"
+    )
 
     @classmethod
     def poll(cls, context):
@@ -274,7 +286,8 @@ class SplatsToPoints(OnSplats, bpy.types.Operator):
             cloud = splats.from_point_cloud(obj.data)
             solid = cloud.opacities >= self.opacity
             if not solid.any():
-                raise UserError(f"No splat of {obj.name} is that opaque", hint="Choose a lower Least Opacity")
+                hint = "Choose a lower Least Opacity"
+                raise UserError("No splat of {name} is that opaque", hint=hint, name=obj.name)
             points = Points(cloud.means[solid], cloud.colours[solid])
             _stand_in(context, obj, splats.add(f"{obj.name} Points", points, _home(context, obj)))
         return {"FINISHED"}

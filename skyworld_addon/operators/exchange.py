@@ -1,13 +1,17 @@
-"""Splats and camera paths in and out of Blender; no backend needed."""
+"""Splats and camera paths in and out of Blender; .ply and cameras need no backend."""
 
+import tempfile
 from pathlib import Path
 
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
+from .. import preferences
+from ..connection import convert
 from ..errors import UserError, reports_errors
-from ..scene import camera_files, cameras, ply, splats
+from ..jobs import session
+from ..scene import camera_files, cameras, ply, selection, splats
 from ..translations import said
 
 
@@ -20,21 +24,31 @@ class DroppedFiles(ImportHelper):
         return self.execute(context) if self.directory else ImportHelper.invoke(self, context, event)
 
 
+FORMATS = (
+    (".ply", "PLY", "All that there is, in float32; every program reads it. Needs no backend"),
+    (".compressed.ply", "Compressed PLY", "A quarter of the size, for SuperSplat and PlayCanvas. Needs the backend"),
+    (".spz", "SPZ", "A seventh of the size, with harmonics in 5 bits, for Scaniverse and Niantic. Needs the backend"),
+    (".sog", "SOG", "The smallest, for the web; takes longest to write. Needs the backend"),
+    (".splat", "SPLAT", "Without harmonics, for old viewers. Needs the backend"),
+    (".glb", "glTF", "A .glb with KHR_gaussian_splatting, for glTF's programs. Needs the backend"),
+)
+
+
 class ImportSplats(bpy.types.Operator, DroppedFiles):
-    """Import Gaussian splats or coloured points (.ply) as a point cloud object"""
+    """Import Gaussian splats (.ply, and with the backend .spz, .splat, .sog, .glb) or coloured points (.ply)"""
 
     bl_idname = "skyworld.import_splats"
     bl_label = "Import Splats"
     bl_options = {"REGISTER", "UNDO"}
 
     filename_ext = ".ply"
-    filter_glob: StringProperty(default="*.ply", options={"HIDDEN"})
+    filter_glob: StringProperty(default="*.ply;*.spz;*.splat;*.sog;*.glb", options={"HIDDEN"})
     files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
 
     @reports_errors
     def execute(self, context):
         paths = [Path(self.directory) / file.name for file in self.files if file.name] or [Path(self.filepath)]
-        clouds = [(path.stem, ply.read(path)) for path in paths]  # all are good before the scene is touched
+        clouds = [(path.stem, _read(path)) for path in paths]  # all are good before the scene is touched
         for name, cloud in clouds:
             obj = splats.add(name, cloud, context.collection)
             for other in context.selected_objects:
@@ -45,19 +59,31 @@ class ImportSplats(bpy.types.Operator, DroppedFiles):
         return {"FINISHED"}
 
 
+def _read(path):
+    """`Splats` or `Points` of a file of any format; the backend makes a .ply of what is none."""
+    if not convert.needs_backend(path):
+        return ply.read(path)
+    with tempfile.TemporaryDirectory(prefix="skyworld_") as folder:
+        plain = Path(folder) / "splats.ply"
+        convert.convert(preferences.backend_python(), path, plain)
+        return ply.read(plain)
+
+
 class ExportSplats(bpy.types.Operator, ExportHelper):
-    """Export the selected splat objects as one .ply of 3D Gaussian splatting, where and how they stand in the scene"""
+    """Export the selected splat objects as one file, where and how they stand in the scene, cropped as they are"""
 
     bl_idname = "skyworld.export_splats"
     bl_label = "Export Splats"
 
     filename_ext = ".ply"
-    filter_glob: StringProperty(default="*.ply", options={"HIDDEN"})
+    filter_glob: StringProperty(default="*.ply;*.spz;*.splat;*.sog;*.glb", options={"HIDDEN"})
+    suffix: EnumProperty(name="Format", description="Which programs the file is for", items=FORMATS)
     apply_transform: BoolProperty(
         name="Apply Transform",
         description="Write the splats where they stand in the scene; off: in the object's own space",
         default=True,
     )
+    selected_only: BoolProperty(name="Selected Splats Only", description="Leave out splats that are not selected")
 
     @classmethod
     def poll(cls, context):
@@ -66,21 +92,55 @@ class ExportSplats(bpy.types.Operator, ExportHelper):
             return False
         return True
 
+    def check(self, _context):
+        wanted = _with_suffix(self.filepath, self.suffix)
+        changed, self.filepath = wanted != self.filepath, wanted
+        return changed
+
     @reports_errors
     def execute(self, context):
+        whole = self._gathered(context)
+        target = Path(bpy.path.abspath(self.filepath))
+        if not convert.needs_backend(target):
+            ply.write(target, whole)
+            self.report({"INFO"}, said("{count:,} splats written to {file}", count=len(whole), file=target))
+            return {"FINISHED"}
+        python = preferences.backend_python()
+        if bpy.app.background:
+            _write_by_backend(python, whole, target)
+        else:  # which takes its seconds: the window goes on, and the panel tells of what went wrong
+            self.report({"INFO"}, said("The backend is writing {file}", file=target))
+            session.background(lambda: _write_by_backend(python, whole, target), lambda _: None)
+        return {"FINISHED"}
+
+    def _gathered(self, context):
         depsgraph = context.evaluated_depsgraph_get()
         parts = []
         for obj in _chosen(context):
             if splats.is_splats(obj):
                 evaluated = obj.evaluated_get(depsgraph)
                 part = splats.from_point_cloud(evaluated.data)
+                if self.selected_only:
+                    part = splats.masked(part, selection.get(evaluated.data))
                 parts.append(splats.transformed(part, evaluated.matrix_world) if self.apply_transform else part)
-        if not parts:
-            raise UserError("No splat object is selected")
         whole = splats.joined(parts)
-        ply.write(self.filepath, whole)
-        self.report({"INFO"}, said("{count:,} splats written to {file}", count=len(whole), file=self.filepath))
-        return {"FINISHED"}
+        if len(whole) == 0:
+            raise UserError("No splat is selected", hint="Select some, or switch Selected Splats Only off")
+        return whole
+
+
+def _with_suffix(path, suffix):
+    """The path with the ending of a format in place of another format's."""
+    known = sorted((ending for ending, _, _ in FORMATS), key=len, reverse=True)
+    ending = next((ending for ending in known if path.lower().endswith(ending)), "")
+    return path[: len(path) - len(ending)] + suffix
+
+
+def _write_by_backend(python, cloud, target):
+    with tempfile.TemporaryDirectory(prefix="skyworld_") as folder:
+        plain = Path(folder) / "splats.ply"
+        ply.write(plain, cloud)
+        return convert.convert(python, plain, target)
 
 
 def _chosen(context):
@@ -171,7 +231,7 @@ class DropSplats(DropHandler, bpy.types.FileHandler):
     bl_idname = "SKYWORLD_FH_splats"
     bl_label = "Gaussian Splats"
     bl_import_operator = "skyworld.import_splats"
-    bl_file_extensions = ".ply"
+    bl_file_extensions = ".ply;.spz;.splat;.sog"
 
 
 class DropWorld(DropHandler, bpy.types.FileHandler):
@@ -194,12 +254,12 @@ CLASSES = (
 
 
 def import_menu(self, _context):
-    self.layout.operator("skyworld.import_splats", text="Gaussian Splats (.ply)")
+    self.layout.operator("skyworld.import_splats", text="Gaussian Splats (.ply, .spz, .sog, .splat, .glb)")
     self.layout.operator("skyworld.import_cameras", text="Camera Path (.json, COLMAP)")
 
 
 def export_menu(self, _context):
-    self.layout.operator("skyworld.export_splats", text="Gaussian Splats (.ply)")
+    self.layout.operator("skyworld.export_splats", text="Gaussian Splats (.ply, .spz, .sog, .splat, .glb)")
     self.layout.operator("skyworld.export_cameras", text="Camera Path (.json, COLMAP)")
 
 

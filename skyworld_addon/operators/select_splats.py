@@ -10,6 +10,7 @@ from mathutils import Matrix, Vector
 from ..errors import reports_errors
 from ..scene import crop, selection, splats
 from ..scene.ply import SH_DC
+from ..translations import said
 from ..viewport import picking, show
 from ..viewport.sorting import importance
 
@@ -81,7 +82,7 @@ def select(operator, context, chosen_of, mode="SET"):
         mask = selection.combined(selection.get(obj.data), chosen_of(obj) & editable(obj), mode)
         selection.put(obj.data, mask)
         total += int(mask.sum())
-    operator.report({"INFO"}, f"{total:,} splats selected")
+    operator.report({"INFO"}, said("{count:,} splats selected", count=total))
     return {"FINISHED"}
 
 
@@ -93,6 +94,7 @@ class SelectAllSplats(OnSplats, bpy.types.Operator):
 
     action: EnumProperty(
         name="Action",
+        description="What becomes selected",
         items=[
             ("SELECT", "All", "Select all that are shown"),
             ("DESELECT", "None", "Deselect all"),
@@ -118,6 +120,7 @@ class SelectSplatsBy(OnSplats, bpy.types.Operator):
 
     by: EnumProperty(
         name="By",
+        description="What splats are judged by",
         items=[
             ("OPACITY", "Opacity", "Those that are no more opaque than this"),
             ("SIZE", "Size", "Those whose longest axis is at least this"),
@@ -146,7 +149,7 @@ class SelectSplatsBy(OnSplats, bpy.types.Operator):
         soft_max=6.0,
         default=2.0,
     )
-    mode: EnumProperty(name="Mode", items=MODES)
+    mode: EnumProperty(name="Mode", description="What becomes of the selection so far", items=MODES)
 
     def invoke(self, context, _event):
         return context.window_manager.invoke_props_popup(self, _event)
@@ -183,7 +186,7 @@ class SelectSplatsInVolume(OnSplats, bpy.types.Operator):
     bl_idname = "skyworld.select_splats_in_volume"
     bl_label = "Select Splats in Volume"
 
-    mode: EnumProperty(name="Mode", items=MODES)
+    mode: EnumProperty(name="Mode", description="What becomes of the selection so far", items=MODES)
 
     @classmethod
     def poll(cls, context):
@@ -309,7 +312,9 @@ class SelectSplatsLasso(OnView, bpy.types.Operator):
     bl_idname = "skyworld.select_splats_lasso"
     bl_label = "Lasso Select Splats"
 
-    mode: EnumProperty(name="Mode", items=MODES, options={"SKIP_SAVE"})
+    mode: EnumProperty(
+        name="Mode", description="What becomes of the selection so far", items=MODES, options={"SKIP_SAVE"}
+    )
 
     def invoke(self, context, event):
         self._points = []
@@ -317,7 +322,7 @@ class SelectSplatsLasso(OnView, bpy.types.Operator):
         self._handle = bpy.types.SpaceView3D.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
         context.window.cursor_modal_set("CROSSHAIR")
         context.area.header_text_set(
-            "Draw around splats to select them    Shift: Extend    Ctrl: Subtract    Esc: Cancel"
+            said("Draw around splats to select them    Shift: Extend    Ctrl: Subtract    Esc: Cancel")
         )
         context.window_manager.modal_handler_add(self)
         if event.type == "LEFTMOUSE" and event.value in ("PRESS", "CLICK_DRAG"):
@@ -373,7 +378,9 @@ class SelectSplatsBrush(OnView, bpy.types.Operator):
     bl_label = "Brush Select Splats"
 
     radius: IntProperty(name="Radius", description="Of the brush, on the screen", default=40, min=1, subtype="PIXEL")
-    mode: EnumProperty(name="Mode", items=MODES, options={"SKIP_SAVE"})
+    mode: EnumProperty(
+        name="Mode", description="What becomes of the selection so far", items=MODES, options={"SKIP_SAVE"}
+    )
 
     def invoke(self, context, event):
         self._area, self._region = context.area, context.region
@@ -382,7 +389,7 @@ class SelectSplatsBrush(OnView, bpy.types.Operator):
         self._one = event.type == "LEFTMOUSE"  # begun by a tool's click: ends with it
         self._handle = bpy.types.SpaceView3D.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
         context.area.header_text_set(
-            "Paint to select splats    Shift: Extend    Ctrl: Subtract    Wheel: Radius    Enter: Done"
+            said("Paint to select splats    Shift: Extend    Ctrl: Subtract    Wheel: Radius    Enter: Done")
         )
         context.window_manager.modal_handler_add(self)
         if self._one:
@@ -477,11 +484,14 @@ class PickSplats(bpy.types.Operator):
     bl_label = "Pick Splat Object"
     bl_options = {"UNDO", "INTERNAL"}
 
-    extend: BoolProperty(options={"SKIP_SAVE"})
+    extend: BoolProperty(options={"SKIP_SAVE", "HIDDEN"})
 
     @classmethod
     def poll(cls, context):
-        return context.mode == "OBJECT" and context.area is not None and context.area.type == "VIEW_3D"
+        if context.mode != "OBJECT" or context.area is None or context.area.type != "VIEW_3D":
+            cls.poll_message_set("Only in a 3D view in Object Mode")
+            return False
+        return True
 
     def invoke(self, context, event):
         shown = [obj for obj in context.visible_objects if show.is_shown(obj) and not obj.hide_select]

@@ -5,6 +5,7 @@ import bpy
 from ..operators.edit_splats import cropped
 from ..operators.select_splats import targets
 from ..scene import crop, selection
+from ..translations import said
 from .tab import Sidebar
 
 
@@ -35,7 +36,7 @@ def draw_selection(layout, found):
     tagged = [obj for obj in found if selection.SELECTION in obj.data.attributes]
     if tagged:
         count = sum(int(selection.get(obj.data).sum()) for obj in tagged)
-        layout.label(text=f"{count:,} splats selected", icon="RESTRICT_SELECT_OFF")
+        layout.label(text=said("{count:,} splats selected", count=count), icon="RESTRICT_SELECT_OFF")
     column = layout.column(align=True)
     row = column.row(align=True)
     for action, text in (("SELECT", "All"), ("DESELECT", "None"), ("INVERT", "Invert")):

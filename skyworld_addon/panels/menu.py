@@ -35,6 +35,8 @@ class ObjectMenu(bpy.types.Menu):
     def draw(self, _context):
         layout = self.layout
         layout.operator_context = "INVOKE_DEFAULT"
+        layout.menu(SplatsMenu.bl_idname)
+        layout.separator()
         layout.operator("skyworld.look_at_target", icon="CON_TRACKTO")
         layout.operator("skyworld.focal_zoom", icon="VIEW_PERSPECTIVE")
         layout.operator("skyworld.bank_path", icon="DRIVER_ROTATIONAL_DIFFERENCE")
@@ -45,6 +47,35 @@ class ObjectMenu(bpy.types.Menu):
         layout.operator("skyworld.cancel_job", icon="CANCEL")
         layout.operator("skyworld.retry_job", icon="FILE_REFRESH")
         layout.menu(BackendMenu.bl_idname)
+
+
+class SplatsMenu(bpy.types.Menu):
+    bl_idname = "SKYWORLD_MT_splats"
+    bl_label = "Splats"
+
+    def draw(self, _context):
+        layout = self.layout
+        layout.operator_context = "INVOKE_DEFAULT"
+        layout.operator("skyworld.select_all_splats", icon="RESTRICT_SELECT_OFF")
+        layout.operator("skyworld.select_splats_lasso")
+        layout.operator("skyworld.select_splats_brush")
+        layout.operator("skyworld.select_splats_in_volume")
+        layout.operator("skyworld.select_splats_by")
+        layout.separator()
+        layout.operator("skyworld.hide_splats", icon="HIDE_ON")
+        layout.operator("skyworld.reveal_splats", icon="HIDE_OFF")
+        layout.operator("skyworld.delete_splats", icon="TRASH")
+        layout.operator("skyworld.separate_splats")
+        layout.separator()
+        layout.operator("skyworld.add_crop", icon="MESH_CUBE")
+        layout.operator("skyworld.invert_crop")
+        layout.operator("skyworld.apply_crop")
+        layout.operator("skyworld.remove_crop")
+        layout.separator()
+        layout.operator("skyworld.apply_splat_transform", icon="CHECKMARK")
+        layout.operator("skyworld.merge_splats")
+        layout.operator("skyworld.points_to_splats")
+        layout.operator("skyworld.splats_to_points")
 
 
 class BackendMenu(bpy.types.Menu):
@@ -65,7 +96,7 @@ class BackendMenu(bpy.types.Menu):
         layout.operator("skyworld.cancel_install")
 
 
-CLASSES = (AddMenu, BackendMenu, ObjectMenu)
+CLASSES = (AddMenu, BackendMenu, SplatsMenu, ObjectMenu)
 
 
 def add_menu(self, _context):

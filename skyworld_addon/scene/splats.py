@@ -163,6 +163,15 @@ def _quaternions(R):
     return (chosen / np.linalg.norm(chosen, axis=1, keepdims=True)).astype(np.float32)
 
 
+def masked(splats, mask):
+    """Those of `splats` that a mask [N] keeps."""
+    return Splats(
+        *(getattr(splats, name)[mask] for name in ("means", "scales", "quats", "opacities", "dc")),
+        sh=splats.sh[:, mask],
+        extra={name: values[mask] for name, values in splats.extra.items()},
+    )
+
+
 def joined(parts):
     """One `Splats` of several; the lowest SH degree's missing coefficients are zero, extra columns of all are kept."""
     if len(parts) == 1:

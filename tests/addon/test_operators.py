@@ -28,6 +28,7 @@ CHANGES_NOTHING = {
 # Operators that need what only their button knows, so that F3 has no use for them.
 BUTTONS_ONLY = {
     "use_seed": "a number of the sheet that is shown",
+    "pick_splats": "where the mouse is",
     "choose_path": "the parameter that takes the path",
     "use_models": "which models do instead of those that did not",
     "use_device": "what did not do",

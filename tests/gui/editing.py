@@ -1,6 +1,7 @@
 """Run inside Blender's window: an artist picks, crops, selects by lasso and brush, deletes and takes it back."""
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from bl_ext.user_default.skyworld.scene import crop, ply, selection, splats  # n
 from bpy_extras.view3d_utils import location_3d_to_region_2d  # noqa: E402
 from mathutils import Euler, Vector  # noqa: E402
 
-SETTLE = 1.5
+SETTLE = 0.8
 
 
 def steps(gui):
@@ -24,13 +25,13 @@ def steps(gui):
         bpy.data.objects.remove(obj)
     yield from gui.open_sidebar("SkyWorld")
     file = os.environ.get("BG_PASS_SPLATS")
-    cloud = ply.read(Path(file)) if file else scene_of_splats.make(ply, N=20_000)
+    cloud = ply.read(Path(file)) if file else scene_of_splats.make(ply, N=12_000)
     world = splats.add("street", cloud, bpy.context.scene.collection)
     world.skyworld.display = "SPLATS"
     region_3d = gui.area.spaces.active.region_3d
     region_3d.view_perspective = "PERSP"
-    region_3d.view_location, region_3d.view_distance = Vector((0, 9, 1.6)), 12.0
-    region_3d.view_rotation = Euler((np.radians(78), 0, np.radians(14))).to_quaternion()
+    region_3d.view_location, region_3d.view_distance = Vector((5, 9, 1.6)), 14.0
+    region_3d.view_rotation = Euler((np.radians(78), 0, np.radians(6))).to_quaternion()
     yield SETTLE
 
     def pixel(place):
@@ -43,11 +44,11 @@ def steps(gui):
         points = [pixel(place) for place in places]
         gui.move(*points[0])
         yield 0.2
-        gui.press()
+        subprocess.run(["xdotool", "mousedown", "1"], check=True)
         for point in points[1:]:
             gui.move(*point)
             yield 0.1
-        gui.release()
+        subprocess.run(["xdotool", "mouseup", "1"], check=True)
         yield SETTLE
 
     tree = (5, 12, 3.2)
