@@ -28,6 +28,7 @@ from skyworld.models.builtin.completion import BuiltinCompletion
 from skyworld.models.roles import DepthEstimator, Description, Inpainter, Photograph
 from skyworld.progress import Progress
 from skyworld.splats import Gaussians
+from skyworld.splats.coverage import coverage, within_evidence
 from skyworld.splats.device import pick_device
 from skyworld.splats.train import Schedule, View, fit
 
@@ -290,4 +291,5 @@ def _optimised(
     gentle = max(min(1, FEW_STEPS / steps), GENTLE)
     rates = {name: (gentle * first, gentle * last) for name, (first, last) in RATES.items()}
     schedule = Schedule(steps, rates, seed=seed)
-    return (yield from fit(gaussians, there, schedule, fixed=behind))
+    fitted = yield from fit(gaussians, there, schedule, fixed=behind)
+    return within_evidence(gaussians, fitted, coverage(fitted, there, behind))
