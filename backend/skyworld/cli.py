@@ -30,7 +30,13 @@ TOOLS = {
 # Commands of several words: group -> what it is for, and its jobs; `skyworld satellite prepare` is the job kind
 # `satellite_prepare`.
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
-    "satellite": ("Makes a city of satellite images.", {}),
+    "satellite": (
+        "Makes a city of satellite images.",
+        {
+            "prepare": "Makes a scene of satellite images: cameras, tie points, one frame in metres.",
+            "height": "Measures the heights of a scene of satellite images.",
+        },
+    ),
 }
 # Jobs that are no commands of their own: `skyworld models download` asks first.
 INNER = {"download": "Downloads a checkpoint, or all of a profile, into the hub's cache."}

@@ -12,6 +12,7 @@ from skyworld.parameters.description import describe
 from skyworld.parameters.measure import MeasureParameters
 from skyworld.parameters.model import Parameters, check, first_problem
 from skyworld.parameters.models import DownloadParameters, TrainParameters
+from skyworld.parameters.satellite import SatelliteHeightParameters, SatellitePrepareParameters
 from skyworld.parameters.shot import PathParameters, RenderParameters
 from skyworld.parameters.splats import ConvertParameters, ExportParameters, FitParameters
 from skyworld.parameters.world import ChoicesParameters, WorldParameters
@@ -28,6 +29,8 @@ __all__ = [
     "Parameters",
     "PathParameters",
     "RenderParameters",
+    "SatelliteHeightParameters",
+    "SatellitePrepareParameters",
     "TrainParameters",
     "WorldParameters",
     "check",
@@ -47,6 +50,8 @@ KINDS: dict[str, type[Parameters]] = {
         ExportParameters,
         DownloadParameters,
         TrainParameters,
+        SatellitePrepareParameters,
+        SatelliteHeightParameters,
     )
 }
 # Commands that are no jobs: the service and the add-on do not have them.

@@ -85,6 +85,7 @@ class SatelliteImage:
     date:    ISO 8601, or "" where it is not known; images of one date share their light.
     sun:     azimuth clockwise from north and elevation of the sun in degrees, or None.
     bias:    px right and down that the sensor model was off, already in the camera.
+    misfit:  px that the camera differs at most from the sensor's own in the scene's box.
     """
 
     name: str
@@ -94,6 +95,7 @@ class SatelliteImage:
     date: str = ""
     sun: tuple[float, float] | None = None
     bias: tuple[float, float] = (0.0, 0.0)
+    misfit: float = 0.0
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """The picture [H, W, 3] float32, 0 to 1, and which pixels count [H, W] bool.
@@ -335,6 +337,7 @@ def _told(image: SatelliteImage, entry: dict) -> SatelliteImage:
         date=str(entry.get("date") or ""),
         sun=None if sun is None else (float(sun[0]), float(sun[1])),
         bias=tuple(float(shift) for shift in entry.get("bias", (0, 0))),
+        misfit=float(entry.get("misfit", 0)),
     )
 
 
@@ -364,8 +367,11 @@ def _check_size(values: np.ndarray, wanted: tuple[int, int], file: Path, of: str
 # ---- writing --------------------------------------------------------------------------------------------------------
 
 
-def write_scene(scene: SatelliteScene) -> None:
-    """Transforms, points and scene.json into `scene.folder`; pictures and masks lie there already."""
+def write_scene(scene: SatelliteScene, facts: dict | None = None) -> None:
+    """Transforms, points and scene.json into `scene.folder`; pictures and masks lie there already.
+
+    facts: JSON-able, what else scene.json shall tell of how the scene was made.
+    """
     _write_json(scene.folder / TRAIN, _transforms(scene.folder, scene.images))
     if scene.held_out:
         _write_json(scene.folder / TEST, _transforms(scene.folder, scene.held_out))
@@ -380,9 +386,10 @@ def write_scene(scene: SatelliteScene) -> None:
         "georeference": None if scene.georeference is None else scene.georeference.to_json(),
         "box": scene.box.to_json(),
         "images": [
-            {"name": image.name, "date": image.date, "sun": image.sun, "bias": image.bias}
+            {"name": image.name, "date": image.date, "sun": image.sun, "bias": image.bias, "misfit": image.misfit}
             for image in [*scene.images, *scene.held_out]
         ],
+        **(facts or {}),
     }
     _write_json(scene.folder / DOCUMENT, document)
 

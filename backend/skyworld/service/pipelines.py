@@ -13,6 +13,8 @@ PIPELINES = {
     "render": "skyworld.shot.render:render",
     "export": "skyworld.splats.export:export",
     "download": "skyworld.models.download:download",
+    "satellite_prepare": "skyworld.satellite.prepare:prepare",
+    "satellite_height": "skyworld.satellite.height:measure_heights",
     "train": "skyworld.models.pointcloud.train:train",
 }
 

@@ -1,0 +1,96 @@
+"""Satellite images: scenes, heights, cities."""
+
+import re
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, field_validator, model_validator
+
+from skyworld.parameters.model import FILE, FOLDER, Parameters, words
+
+
+def _split(value, at: str):
+    """A panel has one line of text where the command line has several words."""
+    return [word.strip() for word in re.split(at, value) if word.strip()] if isinstance(value, str) else value
+
+
+class SatellitePrepareParameters(Parameters):
+    """Makes a scene of satellite images: cameras, tie points, one frame in metres."""
+
+    kind: ClassVar[str] = "satellite_prepare"
+
+    images: list[Path] = Field(
+        min_length=1,
+        title="Images",
+        description="Satellite images with RPC (GeoTIFF), at least two; or one folder, a Skyfall-GS data set or a "
+        "COLMAP model; or one ortho photo with a height map",
+        json_schema_extra=words("IMAGES"),
+    )
+    output: Path = Field(
+        title="Scene Folder", description="Folder of the scene; made if it is not there", json_schema_extra=FOLDER
+    )
+    area: tuple[float, float, float, float] | None = Field(
+        None,
+        title="Area",
+        description="What to take, in degrees; left out: what all images show",
+        json_schema_extra=words("SOUTH WEST NORTH EAST"),
+    )
+    altitudes: tuple[float, float] | None = Field(
+        None,
+        title="Altitudes",
+        description="Lowest ground and highest roof in metres above the WGS84 ellipsoid; left out: found in the images",
+        json_schema_extra=words("LOW HIGH", advanced=True),
+    )
+    dsm: Path | None = Field(
+        None,
+        title="Height Map",
+        description="GeoTIFF of heights that belongs to one ortho photo",
+        json_schema_extra={**FILE, "advanced": True},
+    )
+    hold_out: list[str] = Field(
+        [],
+        title="Hold Out",
+        description="Names of images to keep back: they judge the result and do not shape it",
+        json_schema_extra=words("NAME", advanced=True),
+    )
+
+    @field_validator("images", "hold_out", mode="before")
+    @classmethod
+    def _names(cls, value):
+        return _split(value, r"[;\n]")
+
+    @field_validator("area", "altitudes", mode="before")
+    @classmethod
+    def _numbers(cls, value):
+        return _split(value, r"[,;\s]+")
+
+    @model_validator(mode="after")
+    def _in_order(self):
+        if self.altitudes and not self.altitudes[0] < self.altitudes[1]:
+            raise ValueError("altitudes: give the lowest first, then the highest")
+        return self
+
+
+class SatelliteHeightParameters(Parameters):
+    """Measures the heights of a scene of satellite images."""
+
+    kind: ClassVar[str] = "satellite_height"
+
+    scene: Path = Field(
+        title="Scene Folder",
+        description="Made by: skyworld satellite prepare",
+        json_schema_extra={**FOLDER, **words("SCENE")},
+    )
+    output: Path = Field(
+        title="Height Map",
+        description="File to write: .tif in the local UTM zone, or .npz without a place on Earth",
+        json_schema_extra=FILE,
+    )
+    cell: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        title="Cell",
+        description="Metres that a cell is wide; 0: a pixel of the finest image",
+        json_schema_extra={"unit": "LENGTH"},
+    )
