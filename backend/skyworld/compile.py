@@ -14,6 +14,7 @@ PARTS = (
     "skyworld.lift.disocclusion",
     "skyworld.models.builtin.completion",
     "skyworld.splats.fitted",
+    "skyworld.satellite.height",
 )
 
 
