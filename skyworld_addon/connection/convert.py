@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import UserError
 
 SECONDS = 1800.0
-SUFFIXES = (".compressed.ply", ".spz", ".splat", ".sog", ".glb")
+SUFFIXES = (".compressed.ply", ".spz", ".splat", ".sog", ".glb", ".usdc")
 
 
 def needs_backend(path):

@@ -30,6 +30,7 @@ FORMATS = (
     (".spz", "SPZ", "A seventh of the size, with harmonics in 5 bits, for Scaniverse and Niantic. Needs the backend"),
     (".sog", "SOG", "The smallest, for the web; takes longest to write. Needs the backend"),
     (".splat", "SPLAT", "Without harmonics, for old viewers. Needs the backend"),
+    (".usdc", "USD", "With ParticleField3DGaussianSplat, for Houdini, Omniverse, Nuke. Needs the backend and usd-core"),
     (".glb", "glTF", "A .glb with KHR_gaussian_splatting, for glTF's programs. Needs the backend"),
 )
 
@@ -42,7 +43,7 @@ class ImportSplats(bpy.types.Operator, DroppedFiles):
     bl_options = {"REGISTER", "UNDO"}
 
     filename_ext = ".ply"
-    filter_glob: StringProperty(default="*.ply;*.spz;*.splat;*.sog;*.glb", options={"HIDDEN"})
+    filter_glob: StringProperty(default="*.ply;*.spz;*.splat;*.sog;*.glb;*.usdc", options={"HIDDEN"})
     files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
 
     @reports_errors
@@ -76,7 +77,7 @@ class ExportSplats(bpy.types.Operator, ExportHelper):
     bl_label = "Export Splats"
 
     filename_ext = ".ply"
-    filter_glob: StringProperty(default="*.ply;*.spz;*.splat;*.sog;*.glb", options={"HIDDEN"})
+    filter_glob: StringProperty(default="*.ply;*.spz;*.splat;*.sog;*.glb;*.usdc", options={"HIDDEN"})
     suffix: EnumProperty(name="Format", description="Which programs the file is for", items=FORMATS)
     apply_transform: BoolProperty(
         name="Apply Transform",

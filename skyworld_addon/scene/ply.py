@@ -5,6 +5,8 @@ coefficients of red, then green, then blue), opacity as logit, scale_* as logari
 """
 
 import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import numpy as np
 from ..errors import UserError
 
 ROWS = 1 << 16  # rows decoded at a time: the scratch of a big file stays small and in the cache
+THREADS = min(4, os.cpu_count() or 1)
 DEGREES = {0: 0, 9: 1, 24: 2, 45: 3, 72: 4}  # f_rest properties -> SH degree
 SH_DC = 0.28209479177387814
 TYPES = {
@@ -210,21 +213,35 @@ def _read_splats(file, header, path):
     quats, opacities, higher = np.empty((N, 4), np.float32), np.empty(N, np.float32), np.empty((K, N, 3), np.float32)
     extra = {name: np.empty(N, np.float32) for name in names if name not in known}
     used = [column[name] for name in names if name in known and name not in (*COLOUR, "nx", "ny", "nz")]
-    for at, rows in _rows(file, header, path):
+
+    def decode(at, rows):
         _check_finite(rows if len(used) == len(names) else rows[:, used], path)
         means[at], base[at] = rows[:, position], rows[:, dc]
         np.exp(rows[:, scale], out=scales[at])
         opacities[at] = 1 / (1 + np.exp(-np.clip(rows[:, column["opacity"]], -80, 80)))
-        quats[at] = rows[:, rot]
+        length = np.linalg.norm(rows[:, rot], axis=1, keepdims=True)
+        quats[at] = np.where(length < 1e-12, np.array([1, 0, 0, 0], np.float32), rows[:, rot])
+        quats[at] /= np.where(length < 1e-12, 1, length)
         if K:
             block = rows[:, sh[0] : sh[0] + 3 * K] if in_order else rows[:, sh]
             higher[:, at] = block.reshape(-1, 3, K).transpose(2, 0, 1)
         for name, values in extra.items():
             values[at] = rows[:, column[name]]
-    length = np.linalg.norm(quats, axis=1, keepdims=True)
-    quats[length[:, 0] < 1e-12] = (1, 0, 0, 0)
-    quats /= np.where(length < 1e-12, 1, length)
+
+    _spread(decode, _rows(file, header, path))
     return Splats(means, scales, quats, opacities, base, higher, extra)
+
+
+def _spread(function, items):
+    """Calls function(*item) for each, in a few threads: numpy lets them run at once. The first error is raised."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        waiting = deque()
+        for item in items:
+            waiting.append(pool.submit(function, *item))
+            if len(waiting) > 2 * THREADS:  # a file is read no faster than it is decoded
+                waiting.popleft().result()
+        for one in waiting:
+            one.result()
 
 
 def encode(splats):

@@ -52,7 +52,7 @@ class ExportParameters(Parameters):
     world: Path = Field(title="World Folder", description="The world to export", json_schema_extra=FOLDER)
     output: Path = Field(
         title="Splat File",
-        description="File to write: .ply, .compressed.ply, .splat, .spz, .sog or .glb",
+        description="File to write: .ply, .compressed.ply, .splat, .spz, .sog, .glb or .usdc",
         json_schema_extra=FILE,
     )
 
@@ -70,7 +70,7 @@ class ConvertParameters(Parameters):
     )
     output: Path = Field(
         title="Splat File",
-        description="File to write: .ply, .compressed.ply, .splat, .spz, .sog or .glb",
+        description="File to write: .ply, .compressed.ply, .splat, .spz, .sog, .glb or .usdc",
         json_schema_extra=words("OUT", positional=True),
     )
     crop_box: tuple[float, float, float, float, float, float] | None = Field(
@@ -101,7 +101,7 @@ class ConvertParameters(Parameters):
     y_down: bool = Field(
         False,
         title="Y Down",
-        description="Files other than .glb have y down, as captures do, and not z up, as worlds do",
+        description="Files other than .glb and .usdc have y down, as captures do, and not z up, as worlds do",
     )
     drop_broken: bool = Field(
         False, title="Drop Broken", description="Leave out Gaussians with NaN or infinite values and say how many"

@@ -178,10 +178,38 @@ def test_glb_keeps_everything(scene, tmp_path, up):
     assert torch.equal(read.extra["flow"], expected.extra["flow"])
 
 
+def test_usd_keeps_everything_and_stands_where_the_stage_has_it(scene, tmp_path):
+    pytest.importorskip("pxr.UsdVol", reason="usd-core is not installed")
+    from pxr import Gf, Usd, UsdGeom
+
+    expected = scene(count=200)
+    float32 = 2e-6
+    limits = {"means": 0, "log_scales": float32, "angle": float32, "opacity": float32, "colour": float32}
+    assert_within(errors(read_back(tmp_path / "a.usdc", expected), expected), limits | {"harmonics": float32})
+    stage = Usd.Stage.Open(str(tmp_path / "a.usdc"))
+    assert (
+        UsdGeom.GetStageUpAxis(stage) == "Z" and stage.GetDefaultPrim().GetTypeName() == "ParticleField3DGaussianSplat"
+    )
+    UsdGeom.SetStageUpAxis(stage, "Y")  # as if another program had made it, in centimetres
+    UsdGeom.SetStageMetersPerUnit(stage, 0.01)
+    UsdGeom.Xformable(stage.GetDefaultPrim()).AddTranslateOp().Set(Gf.Vec3d(100, 0, 0))
+    stage.GetRootLayer().Save()
+    to_metres = np.array([[0.01, 0, 0, 1], [0, 0, -0.01, 0], [0, 0.01, 0, 0], [0, 0, 0, 1]])
+    moved = errors(formats.read(tmp_path / "a.usdc"), expected.transformed(to_metres))
+    assert max(moved.values()) < 1e-4
+
+
+def test_what_is_no_usd_is_refused_with_a_sentence(tmp_path):
+    pytest.importorskip("pxr.UsdVol", reason="usd-core is not installed")
+    (tmp_path / "a.usdc").write_bytes(b"PXR-USDC and then nothing")
+    with pytest.raises(UserError, match=r"a\.usdc: cannot be opened as USD"):
+        formats.read(tmp_path / "a.usdc")
+
+
 def test_a_file_is_recognised_by_what_it_begins_with(scene, tmp_path):
     gaussians = scene(count=40, degree=0)
     for form in formats.FORMATS:
-        if form.suffix != ".splat":  # has nothing to recognise it by
+        if form.suffix not in (".splat", ".usdc"):  # has nothing to recognise it by; OpenUSD goes by the name
             formats.write(tmp_path / f"a{form.suffix}", gaussians)
             (tmp_path / f"a{form.suffix}").rename(tmp_path / "a.bin")
             assert len(formats.read(tmp_path / "a.bin")) == 40

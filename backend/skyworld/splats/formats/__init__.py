@@ -17,6 +17,7 @@ from skyworld.splats.formats.ply import read_ply, write_ply
 from skyworld.splats.formats.sog import read_sog, write_sog
 from skyworld.splats.formats.splat import read_splat, write_splat
 from skyworld.splats.formats.spz import read_spz, write_spz
+from skyworld.splats.formats.usd import read_usd, write_usd
 from skyworld.splats.gaussians import Gaussians
 
 __all__ = ["FORMATS", "Format", "FormatLoss", "format_of", "read", "recognised", "write"]
@@ -67,6 +68,13 @@ FORMATS = (
         write_glb,
         "everything in float32, extra float columns of up to four numbers, the order",
         "the length of the quaternions, extra columns of other types",
+    ),
+    Format(
+        ".usdc",
+        read_usd,
+        write_usd,
+        "everything in float32, the order; needs OpenUSD 26.03 (pip install usd-core)",
+        "the length of the quaternions, extra columns",
     ),
 )
 
