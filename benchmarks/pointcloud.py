@@ -103,7 +103,7 @@ def compare(arguments) -> tuple[list[dict], Image.Image]:
     conditions, targets = (each.to(arguments.device) for each in held_out(scenes))
     known = conditions[:, 3:]
     everywhere, rows, shown = torch.ones_like(known), [], [conditions[:, :3]]
-    for warp in WARPS:
+    for warp in arguments.warps:
         if arguments.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         with tempfile.TemporaryDirectory() as folder:
@@ -153,6 +153,7 @@ def main() -> None:
     comparing.add_argument("--noise", type=float, default=1.0, help="error of depth and poses, 1 is a network's")
     comparing.add_argument("--sampling", type=int, default=30, help="steps of DDIM")
     comparing.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    comparing.add_argument("--warps", nargs="+", choices=WARPS, default=WARPS)
     comparing.add_argument("--json", type=Path)
     comparing.add_argument("--pictures", type=Path)
     arguments = parser.parse_args()

@@ -56,8 +56,8 @@ class Holding:
             for part in (pipe.vae, getattr(pipe, "unet", None)):
                 if part is not None and all(weight.ndim < 5 for weight in part.parameters()):
                     part.to(memory_format=torch.channels_last)
-                    if find_spec("triton"):
-                        _norms_in_place(part)
+            if find_spec("triton"):
+                _norms_in_place(pipe.vae)
         if settings.quantisation == "fp8":
             narrow(encoders, denoisers, settings.dtype)
         if settings.tiled:
