@@ -101,7 +101,7 @@ def _scaled(
     scale,
     shift,
     pixels,
-    each,
+    tiles,
     CHANNELS: tl.constexpr,
     WIDE: tl.constexpr,
     ROWS: tl.constexpr,
