@@ -68,7 +68,9 @@ def draw(drawing, view, pose, P):
     with canvas.bind():
         target = gpu.state.active_framebuffer_get()
         target.clear(color=(0, 0, 0, 0))
-        drawing.draw(view, [gaussians.Placement(np.linalg.inv(pose))], P, WIDTH, HEIGHT, wait=True)
+        here = [gaussians.Placement(np.linalg.inv(pose))]
+        drawing.sort(view, here, P, wait=True)
+        drawing.draw(view, here, P, WIDTH, HEIGHT)
         found = target.read_color(0, 0, WIDTH, HEIGHT, 4, 0, "FLOAT")
     found.dimensions = WIDTH * HEIGHT * 4
     canvas.free()
@@ -107,11 +109,12 @@ def main_thread(drawing, P, turns=30):
                 pose = np.eye(4)
                 pose[:3, :3] = [[c, 0, -s], [s, 0, c], [0, 1, 0]]
                 here = [gaussians.Placement(np.linalg.inv(pose))]
-                drawing.draw(view, here, P, WIDTH, HEIGHT)
+                drawing.sort(view, here, P)
                 while view.sorter._thread is not None and view.sorter._thread.is_alive():
                     time.sleep(0.002)
                 for times in (fresh, steady):
                     started = time.perf_counter()
+                    drawing.sort(view, here, P)
                     drawing.draw(view, here, P, WIDTH, HEIGHT)
                     times.append(1e3 * (time.perf_counter() - started))
     finally:

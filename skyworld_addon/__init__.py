@@ -1,7 +1,7 @@
 """SkyWorld: worlds of Gaussian splats from one photograph, inside Blender."""
 
 from . import engine, jobs, parameters, preferences
-from .operators import camera_path, camera_views, edit_splats, exchange, generate, models, select_splats, shot
+from .operators import assets, camera_path, camera_views, edit_splats, exchange, generate, models, select_splats, shot
 from .panels import menu, sidebar
 from .viewport import points, show
 
@@ -12,6 +12,7 @@ MODULES = (
     generate,
     models,
     exchange,
+    assets,
     select_splats,
     edit_splats,
     camera_path,

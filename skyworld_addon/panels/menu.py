@@ -36,6 +36,7 @@ class ObjectMenu(bpy.types.Menu):
         layout = self.layout
         layout.operator_context = "INVOKE_DEFAULT"
         layout.menu(SplatsMenu.bl_idname)
+        layout.operator("skyworld.mark_world_asset", icon="ASSET_MANAGER")
         layout.separator()
         layout.operator("skyworld.look_at_target", icon="CON_TRACKTO")
         layout.operator("skyworld.focal_zoom", icon="VIEW_PERSPECTIVE")

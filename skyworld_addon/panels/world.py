@@ -24,6 +24,7 @@ class WorldPanel(Sidebar, bpy.types.Panel):
             row.operator(
                 "wm.path_open", text="", icon="FILE_FOLDER", emboss=False
             ).filepath = collection.skyworld.folder
+            row.operator("skyworld.mark_world_asset", text="", icon="ASSET_MANAGER", emboss=False)
             if collection.skyworld.models:
                 wrapped(layout, context, f"Made by {collection.skyworld.models}")
             if collection.skyworld.held_out:

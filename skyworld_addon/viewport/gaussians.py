@@ -206,6 +206,9 @@ class Crop:
     ball: bool = False
     outside: bool = False
 
+    def key(self):
+        return self.matrix.tobytes(), self.ball, self.outside
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -223,11 +226,12 @@ class Placement:
 
 @dataclass
 class View:
-    """What is kept for one 3D view: its order of the splats."""
+    """What is kept for one 3D view: its order of the splats, and how many it has had."""
 
     sorter: Sorter = field(default_factory=Sorter)
     order: gpu.types.GPUTexture | None = None
     count: int = 0
+    orders: int = 0
 
 
 class Drawing:
@@ -251,6 +255,7 @@ class Drawing:
         self._upload(parts)
         self._states = [np.zeros(len(part), np.float32) for part in self.chosen]
         self._state_texture = None
+        self.states_written = 0  # how often
 
     def _upload(self, parts):
         K = (self.degree + 1) ** 2 - 1
@@ -277,29 +282,37 @@ class Drawing:
         """states: [N] of all splats of that cloud, SELECTED and HIDDEN or 0."""
         self._states[cloud] = np.asarray(states, np.float32)[self.chosen[cloud]]
         self._state_texture = None
+        self.states_written += 1
 
-    def draw(self, view, placements, projection, width, height, *, depth=None, most=MOST, wait=False):
-        """Draws into the framebuffer at hand, whose blending this sets.
+    def sort(self, view, placements, projection, *, most=MOST, wait=False):
+        """Takes up the order that has come for `view` and asks for the next.
 
         view: the `View` that keeps the order.  placements: list of `Placement`.  projection: [4, 4].
-        depth: texture of the scene's depth, of the same size, or None.  most: splats that are drawn at most.
-        wait: for the order of just this view.
+        most: splats that are drawn at most.  wait: for the order of just this view.
         Returns whether the order is that of this view; if not, it is on its way.
         """
-        P = np.asarray(projection, np.float64)
-        parallel = bool(P[3, 3] > 0.5)
         pieces = [
             Piece(self.means[p.cloud], self.reach[p.cloud], int(self.starts[p.cloud]), p.to_camera, p.share)
             for p in placements
         ]
-        found, ready = view.sorter.order(pieces, P, most, wait)
+        found, ready = view.sorter.order(pieces, projection, most, wait)
         if found is not None:
             view.count, flat = found
+            view.orders += 1
             kind = "RG32F" if flat.shape[1] == 2 else "R32F"
             data = gpu.types.Buffer("FLOAT", flat.size, flat.ravel())
             view.order = gpu.types.GPUTexture((ROW, len(flat) // ROW), format=kind, data=data)
+        return ready
+
+    def draw(self, view, placements, projection, width, height, *, depth=None):
+        """Draws the view's order into the framebuffer at hand, whose blending this sets.
+
+        depth: texture of the scene's depth, of the same size, or None.
+        """
         if view.order is None or view.count == 0:
-            return ready
+            return
+        P = np.asarray(projection, np.float64)
+        parallel = bool(P[3, 3] > 0.5)
         if self._state_texture is None:
             self._state_texture = _texture(np.concatenate(self._states)[:, None], "R32F")
         placed = _placement_texture(placements)  # held until it is drawn
@@ -322,7 +335,6 @@ class Drawing:
         gpu.state.blend_set("ALPHA_PREMULT")
         _quad("splats").draw_instanced(shader, instance_start=0, instance_count=view.count)
         gpu.state.blend_set("NONE")
-        return ready
 
 
 def _placement_texture(placements):

@@ -7,6 +7,7 @@ import bpy
 import gpu
 import numpy as np
 from bpy.app.handlers import persistent
+from gpu_extras.batch import batch_for_shader
 
 from .. import preferences
 from ..scene import crop, selection, splats
@@ -14,6 +15,11 @@ from .detail import STILL, Pace
 from .gaussians import CROPS, HIDDEN, MOST, SELECTED, Crop, Drawing, Placement, View, lay_over
 
 AGAIN = 0.02  # seconds after which a view is drawn again when its order was still being sorted
+# Ends of the twelve edges of the box from -1 to 1, [24, 3]: corners that differ in one coordinate.
+CORNERS = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
+EDGES = np.array([(a, b) for a in CORNERS for b in CORNERS if tuple(a) < tuple(b) and (a != b).sum() == 1]).reshape(
+    -1, 3
+)
 REGIONS = 8  # 3D views whose orders and pictures are kept
 
 
@@ -24,6 +30,16 @@ class Region:
     view: View = field(default_factory=View)
     pace: Pace = field(default_factory=Pace)
     canvas: gpu.types.GPUOffScreen | None = None
+    held: tuple = ()  # what the canvas shows
+
+    def holds(self, *what):
+        """Whether the canvas shows just this already; if not, it is about to."""
+        store, placements, projection, size = what
+        seen = [(p.cloud, p.share, np.asarray(p.to_camera).tobytes(), *map(Crop.key, p.crops)) for p in placements]
+        states = store.drawing.states_written
+        held = (states, self.view.orders, seen, np.asarray(projection).tobytes(), size)
+        same, self.held = held == self.held, held
+        return same
 
     def canvas_of(self, size):
         if self.canvas is None or (self.canvas.width, self.canvas.height) != size:
@@ -104,22 +120,41 @@ def draw():
     ]
     own = _region_of(data)
     depth = _scene_depth(size) if _others(context, [obj for obj, _ in shown]) else None
-    pose = [[tuple(row) for row in p.to_camera] for p in placements]
-    moves = own.pace.moves(pose)
+    P = data.window_matrix.copy()
+    moves = own.pace.moves([[tuple(row) for row in p.to_camera] for p in placements])
     most = own.pace.most if moves and own.pace.most else MOST
-    timed = moves and own.pace.is_timed()
-    started = time.perf_counter()
-    with own.canvas_of(size).bind():
-        target = gpu.state.active_framebuffer_get()
-        target.clear(color=(0, 0, 0, 0))
-        first = own.view.order is None  # rather a moment later than a view without splats in between
-        ready = store.drawing.draw(own.view, placements, data.window_matrix, *size, depth=depth, most=most, wait=first)
-        if timed and own.view.count:
-            target.read_color(0, 0, 1, 1, 4, 0, "FLOAT")  # which waits for the GPU
-            own.pace.took(time.perf_counter() - started, own.view.count)
+    first = own.view.order is None  # rather a moment later than a view without splats in between
+    ready = store.drawing.sort(own.view, placements, P, most=most, wait=first)
+    if depth is not None or not own.holds(store, placements, P, size):
+        timed = moves and own.pace.is_timed() and own.view.count
+        started = time.perf_counter()
+        with own.canvas_of(size).bind():
+            target = gpu.state.active_framebuffer_get()
+            target.clear(color=(0, 0, 0, 0))
+            store.drawing.draw(own.view, placements, P, *size, depth=depth)
+            if timed:
+                target.read_color(0, 0, 1, 1, 4, 0, "FLOAT")  # which waits for the GPU
+                own.pace.took(time.perf_counter() - started, own.view.count)
     lay_over(own.canvas.texture_color)
+    _draw_volumes(shown)
     if not ready or moves:
         _draw_again(AGAIN if not ready else STILL)
+
+
+def _draw_volumes(shown):
+    """The outlines of selected crop volumes again, for the splats have been laid over them."""
+    volumes = {crop.get_input(modifier, "Volume") for obj, _ in shown for modifier in crop.of(obj)} - {None}
+    boxes = [np.array(volume.matrix_world) for volume in volumes if volume.select_get()]
+    if not boxes:
+        return
+    ends = np.concatenate([EDGES @ box[:3, :3].T + box[:3, 3] for box in boxes])
+    shader = gpu.shader.from_builtin("POLYLINE_UNIFORM_COLOR")
+    shader.uniform_float("viewportSize", gpu.state.viewport_get()[2:])
+    shader.uniform_float("lineWidth", 1.5)
+    shader.uniform_float("color", (*bpy.context.preferences.themes[0].view_3d.object_active, 0.7))
+    gpu.state.blend_set("ALPHA")
+    batch_for_shader(shader, "LINES", {"pos": [tuple(end) for end in ends]}).draw(shader)
+    gpu.state.blend_set("NONE")
 
 
 def _store_of(sources):
@@ -134,7 +169,7 @@ def _store_of(sources):
         drawing = Drawing(clouds, preferences.get().most_splats)
         store = _state["store"] = Store(drawing, list(filled), set(filled))
         for region in _regions.values():
-            region.view = View()
+            region.view, region.held = View(), ()
     for key, data, _ in sources:
         if key in store.unread:
             store.unread.discard(key)

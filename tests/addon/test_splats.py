@@ -105,6 +105,24 @@ def test_dots_for_display_are_a_share_that_keeps_the_surface_closed(splats):
     assert area(tenth) == pytest.approx(area(whole), rel=0.4)
 
 
+def test_a_world_is_an_asset_with_its_panorama_as_the_picture(world_folder, tmp_path):
+    image = bpy.data.images.new("panorama", 1024, 512)
+    pixels = np.ones((512, 1024, 4), np.float32)
+    pixels[:, :, :3] = np.linspace(0, 1, 1024)[None, :, None]
+    image.pixels.foreach_set(pixels.reshape(-1))
+    image.filepath_raw, image.file_format = str(world_folder / "panorama.png"), "PNG"
+    image.save()
+    bpy.ops.skyworld.import_world(directory=str(world_folder))
+    assert bpy.ops.skyworld.mark_world_asset() == {"FINISHED"}
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "library.blend"))
+    collection = bpy.data.collections["valley"]
+    assert "splats" in collection.asset_data.tags and tuple(collection.preview.image_size) == (256, 256)
+    shown = np.array(collection.preview.image_pixels_float).reshape(256, 256, 4)[..., 0]
+    assert shown[:, :20].mean() == pytest.approx(0.38, abs=0.03), "its middle quarter"
+    assert shown[:, -20:].mean() == pytest.approx(0.62, abs=0.03)
+
+
 def test_a_million_splats_come_into_the_scene_fast_and_lean():
     script = Path(__file__).with_name("import_million.py")
     said = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120).stdout

@@ -47,7 +47,8 @@ def drawn(clouds, placements, projection, depth=None, states=None, most=gaussian
         target = gpu.state.active_framebuffer_get()
         target.clear(color=(0, 0, 0, 0))
         view = gaussians.View()
-        assert drawing.draw(view, placements, projection, WIDTH, HEIGHT, depth=depth, most=most, wait=True)
+        assert drawing.sort(view, placements, projection, most=most, wait=True)
+        drawing.draw(view, placements, projection, WIDTH, HEIGHT, depth=depth)
         found = target.read_color(0, 0, WIDTH, HEIGHT, 4, 0, "FLOAT")
     found.dimensions = WIDTH * HEIGHT * 4
     canvas.free()

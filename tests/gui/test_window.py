@@ -100,3 +100,13 @@ def test_the_viewport_shows_splats_among_blenders_objects(tmp_path):
         for state in ("splats", "cube", "path", "hidden")
     }
     assert sizes["hidden"] < 0.7 * sizes["path"], "what is hidden is not drawn"
+
+
+@pytest.mark.timeout(600)
+def test_an_artist_picks_crops_selects_deletes_and_takes_it_back(tmp_path):
+    in_window("editing.py", tmp_path / "pictures" / "editing.png")
+    sizes = {
+        state: (tmp_path / "pictures" / f"editing-{state}.png").stat().st_size
+        for state in ("picked", "lasso", "deleted", "brush", "crop")
+    }
+    assert sizes["crop"] < 0.9 * sizes["picked"], "what is cropped away is not drawn"
