@@ -26,6 +26,7 @@ class PathOperator:
         max=math.radians(160),
         default=FOV,
     )
+    ease: BoolProperty(name="Soft Start and Stop", description="Off: even speed all the way", default=True)
 
     def collection(self, context):
         return world.of(context) or context.scene.collection
@@ -100,6 +101,7 @@ class AddFlythrough(PathOperator, bpy.types.Operator):
             ahead if self.look_at_target else None,
             frames=self.frames,
             fov=self.fov,
+            ease=self.ease,
         )
         return self.finish(context, camera)
 
@@ -126,6 +128,9 @@ class AddOrbit(PathOperator, bpy.types.Operator):
             ("TARGET", "At the Target", "An empty that can be moved"),
             ("OUTWARD", "Outward", "Away from the centre"),
         ],
+    )
+    ease: BoolProperty(
+        name="Soft Start and Stop", description="Off: even speed all the way, so that the film may loop", default=False
     )
     radius: FloatProperty(
         name="Radius",
@@ -156,6 +161,7 @@ class AddOrbit(PathOperator, bpy.types.Operator):
             target=target,
             outward=self.look == "OUTWARD",
             fov=self.fov,
+            ease=self.ease,
         )
         return self.finish(context, camera)
 
@@ -178,7 +184,6 @@ class AddMove(PathOperator, bpy.types.Operator):
     distance: FloatProperty(
         name="Distance", description="How far the camera goes", subtype="DISTANCE", default=1.0, min=-10_000, max=10_000
     )
-    ease: BoolProperty(name="Soft Start and Stop", description="Off: even speed all the way", default=True)
 
     @reports_errors
     def execute(self, context):
@@ -225,6 +230,8 @@ class AddWalk(PathOperator, bpy.types.Operator):
     @reports_errors
     def execute(self, context):
         drawn = context.object
+        if drawn.mode == "EDIT":  # fresh from drawing; what was drawn is in the file only afterwards
+            bpy.ops.object.mode_set(mode="OBJECT")
         if not drawn.data.splines:
             raise UserError("The curve has no points", hint="Draw it first")
         places = curves.evenly(drawn, 1.0)
@@ -241,7 +248,7 @@ class AddWalk(PathOperator, bpy.types.Operator):
         if self.banking:
             curves.bank(path, self.banking)
         span = (context.scene.frame_start, context.scene.frame_start + self.frames - 1)
-        camera = curves.add_camera("Walk Camera", path, span, collection, ease=True, fov=self.fov)
+        camera = curves.add_camera("Walk Camera", path, span, collection, ease=self.ease, fov=self.fov)
         context.scene.frame_end = span[1]
         return self.finish(context, camera)
 

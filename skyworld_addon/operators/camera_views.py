@@ -41,7 +41,6 @@ class FlyThroughViews(PathOperator, bpy.types.Operator):
     bl_idname = "skyworld.fly_through_views"
     bl_label = "Fly Through Views"
 
-    ease: BoolProperty(name="Soft Start and Stop", description="Off: even speed all the way", default=True)
     closed: BoolProperty(name="Closed", description="Go back to the first view", default=False)
 
     @classmethod
@@ -108,7 +107,7 @@ class FocalZoom(CameraOperator, bpy.types.Operator):
         if data.type != "PERSP":
             raise UserError("Only a perspective camera zooms", hint="Set the camera's type to Perspective")
         lens = data.lens * math.tan(data.angle_x / 2) / math.tan(self.to / 2)
-        cameras.keyframes(data, "lens", [scene.frame_start, scene.frame_end], [data.lens, lens], curves.BEZIER)
+        cameras.keyframes(data, "lens", [scene.frame_start, scene.frame_end], [data.lens, lens], cameras.BEZIER)
         return {"FINISHED"}
 
 

@@ -11,7 +11,7 @@ from .. import preferences
 from ..connection import convert
 from ..errors import UserError, reports_errors
 from ..jobs import session
-from ..scene import camera_files, cameras, ply, selection, splats
+from ..scene import camera_files, cameras, ply, selection, splats, supersplat
 from ..translations import said
 
 
@@ -149,20 +149,25 @@ def _chosen(context):
 
 
 class ImportCameras(bpy.types.Operator, DroppedFiles):
-    """Import a camera path (nerfstudio, Skyfall-GS, COLMAP) as an animated camera with exact intrinsics"""
+    """Import a camera path (nerfstudio, Skyfall-GS, COLMAP, SuperSplat) as an animated camera with exact intrinsics"""
 
     bl_idname = "skyworld.import_cameras"
     bl_label = "Import Cameras"
     bl_options = {"REGISTER", "UNDO"}
 
     filename_ext = ".json"
-    filter_glob: StringProperty(default="*.json;images.txt", options={"HIDDEN"})
+    filter_glob: StringProperty(default="*.json;*.ssproj;images.txt", options={"HIDDEN"})
 
     @reports_errors
     def execute(self, context):
         path = Path(self.filepath)
         if path.name == "world.json":  # one may be dropped
             return bpy.ops.skyworld.import_world(directory=str(path.parent))
+        if path.suffix == ".ssproj":
+            keys = supersplat.read(path)
+            cameras.add_keys(context.scene, path.stem, keys, context.collection)
+            self.report({"INFO"}, said("{count} camera keys imported", count=len(keys.frames)))
+            return {"FINISHED"}
         camera_path = camera_files.read(path)
         name = path.parent.name if path.suffix == ".txt" else path.stem
         cameras.add(context.scene, name or "Cameras", camera_path, context.collection)
@@ -184,7 +189,8 @@ class ExportCameras(bpy.types.Operator, ExportHelper):
         items=[
             ("NERFSTUDIO", "nerfstudio", "camera_path.json, which SkyWorld reads too"),
             ("SKYFALL", "Skyfall-GS", "The same with what the camera looks at: its target, or the 3D cursor"),
-            ("COLMAP", "COLMAP", "images.txt and cameras.txt in the folder, for SuperSplat and many others"),
+            ("COLMAP", "COLMAP", "images.txt and cameras.txt in the folder, for many programs"),
+            ("SUPERSPLAT", "SuperSplat", "cameras.json, as trainers of 3D Gaussian splatting write it, too"),
         ],
     )
 
@@ -210,8 +216,10 @@ class ExportCameras(bpy.types.Operator, ExportHelper):
         path = Path(self.filepath)
         if self.kind == "COLMAP":
             path = path.with_name("images.txt")
-        target = _target(scene) if self.kind == "SKYFALL" else None
-        camera_files.write(path, camera_path, target)
+        if self.kind == "SUPERSPLAT":
+            camera_files.write_list(path, camera_path)
+        else:
+            camera_files.write(path, camera_path, _target(scene) if self.kind == "SKYFALL" else None)
         self.report({"INFO"}, said("{count} frames written to {file}", count=len(camera_path), file=path))
         return {"FINISHED"}
 
@@ -241,7 +249,7 @@ class DropWorld(DropHandler, bpy.types.FileHandler):
     bl_idname = "SKYWORLD_FH_world"
     bl_label = "SkyWorld World or Camera Path"
     bl_import_operator = "skyworld.import_cameras"
-    bl_file_extensions = ".json"
+    bl_file_extensions = ".json;.ssproj"
 
 
 CLASSES = (
@@ -256,7 +264,7 @@ CLASSES = (
 
 def import_menu(self, _context):
     self.layout.operator("skyworld.import_splats", text="Gaussian Splats (.ply, .spz, .sog, .splat, .glb)")
-    self.layout.operator("skyworld.import_cameras", text="Camera Path (.json, COLMAP)")
+    self.layout.operator("skyworld.import_cameras", text="Camera Path (.json, .ssproj, COLMAP)")
 
 
 def export_menu(self, _context):

@@ -1,7 +1,8 @@
-"""Camera paths in files: nerfstudio's camera_path.json, Skyfall-GS's variant of it, and COLMAP's text model.
+"""Camera paths in files: nerfstudio's camera_path.json, Skyfall-GS's variant of it, COLMAP's text model, cameras.json.
 
 A CameraPath has the axes of Blender's cameras (x right, y up, looking along -z), as nerfstudio's files do; COLMAP's
-are world to camera with y down. K is in pixels of the full picture, the centre of its top left pixel at (0.5, 0.5).
+are world to camera with y down. The list cameras.json is that of 3D Gaussian splatting's trainers, which SuperSplat
+reads: camera to world with y down. K is in pixels of the full picture, the centre of its top left pixel at (0.5, 0.5).
 """
 
 import json
@@ -14,6 +15,7 @@ from mathutils import Matrix, Quaternion
 
 from ..errors import UserError
 
+CENTRED = 0.005  # pixels that a principal point may lie off the middle
 OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
@@ -32,7 +34,7 @@ class CameraPath:
 
 
 def read(path, *, square=True):
-    """Reads camera_path.json (`K` of a frame is preferred to its `fov`), or images.txt of a COLMAP model.
+    """Reads camera_path.json (`K` of a frame is preferred to its `fov`), cameras.json, or images.txt of a COLMAP model.
 
     square: refuse pixels that are not square, which a Blender camera cannot have.
     """
@@ -54,6 +56,8 @@ def _read_json(path):
         raise UserError("cannot be read ({reason})", file=path, hint=hint, reason=error.strerror) from error
     except ValueError as error:
         raise UserError("is not a camera path (JSON)", file=path, hint=hint) from error
+    if isinstance(document, list):
+        return _listed(document, path)
     if not isinstance(document, dict) or not isinstance(document.get("camera_path"), list):
         raise UserError("holds no camera_path", file=path, hint=hint)
     if not document["camera_path"]:
@@ -94,6 +98,28 @@ def _frame(frame, index, width, height, path):
     return pose, K
 
 
+def _listed(entries, path):
+    """cameras.json: the centre of a picture is its principal point. Its order is that of the ids."""
+    try:
+        entries = sorted(entries, key=lambda entry: entry.get("id", 0))
+        sizes = {(int(entry["width"]), int(entry["height"])) for entry in entries}
+        frames = []
+        for entry in entries:
+            pose = np.eye(4)
+            pose[:3, :3], pose[:3, 3] = entry["rotation"], entry["position"]
+            focal = np.diag([float(entry["fx"]), float(entry["fy"]), 1.0])
+            focal[:2, 2] = int(entry["width"]) / 2, int(entry["height"]) / 2
+            frames.append({"camera_to_world": pose @ OPENCV, "K": focal})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = "is no list of cameras with width, height, position, rotation, fx and fy"
+        raise UserError(problem, file=path, hint="Export it again") from error
+    if len(sizes) != 1:
+        problem = "has pictures of several sizes" if sizes else "has a camera path without frames"
+        raise UserError(problem, file=path, hint="A shot has one size: export one camera")
+    frames = [_frame(frame, index, 0, 0, path) for index, frame in enumerate(frames)]
+    return CameraPath(np.array([f[0] for f in frames]), np.array([f[1] for f in frames]), *sizes.pop(), 24.0)
+
+
 def write(path, cameras, target=None):
     """Writes a CameraPath, whole or not at all: .json as nerfstudio's with exact intrinsics, .txt as COLMAP's.
 
@@ -101,7 +127,35 @@ def write(path, cameras, target=None):
     For COLMAP, `path` is images.txt; cameras.txt and an empty points3D.txt are written beside it.
     """
     path = Path(path)
-    files = _colmap(path, cameras) if path.suffix == ".txt" else {path: json.dumps(_document(cameras, target))}
+    _put(_colmap(path, cameras) if path.suffix == ".txt" else {path: json.dumps(_document(cameras, target))})
+
+
+def write_list(path, cameras):
+    """Writes a CameraPath as cameras.json. UserError where it is shifted, which that list cannot tell."""
+    centre = np.array([cameras.width / 2, cameras.height / 2])
+    shifted = np.abs(cameras.K[:, :2, 2] - centre).max(1) > CENTRED
+    if shifted.any():
+        problem = "frame {index}: the camera's lens is shifted, which SuperSplat's list of cameras cannot hold"
+        hint = "Set Shift X and Y of the camera to 0, or export for COLMAP"
+        raise UserError(problem, hint=hint, index=int(shifted.argmax()))
+    entries = [
+        {
+            "id": index,
+            "img_name": f"{index:06d}",
+            "width": cameras.width,
+            "height": cameras.height,
+            "position": pose[:3, 3].tolist(),
+            "rotation": (pose @ OPENCV)[:3, :3].tolist(),
+            "fx": K[0, 0],
+            "fy": K[1, 1],
+        }
+        for index, (pose, K) in enumerate(zip(cameras.camera_to_world, cameras.K, strict=True))
+    ]
+    _put({Path(path): json.dumps(entries)})
+
+
+def _put(files):
+    """Writes {file: text}, each whole or not at all."""
     for file, text in files.items():
         part = file.with_name(f".{file.name}.part")
         try:

@@ -7,9 +7,11 @@ import numpy as np
 from mathutils import Matrix
 
 from ..errors import UserError
+from . import supersplat
 from .camera_files import CameraPath
 
-LINEAR = 1  # Keyframe.interpolation as the number that foreach_set takes
+LINEAR, BEZIER = 1, 2  # Keyframe.interpolation as the numbers that foreach_set takes
+AUTO = 4  # clamped: no turn swings past its key. Keyframe handles as the number that foreach_set takes
 SENSOR = 24.0  # mm, height of the sensor of imported cameras
 
 
@@ -96,10 +98,46 @@ def add(scene, name, cameras, collection, *, set_up_scene=True):
     return camera
 
 
+def add_keys(scene, name, keys, collection):
+    """The scene's new camera with `supersplat.Keys` as keyframes, their handles automatic."""
+    data = bpy.data.cameras.new(name)
+    camera = bpy.data.objects.new(name, data)
+    collection.objects.link(camera)
+    data.sensor_fit, data.sensor_height = "VERTICAL", SENSOR
+    data.clip_start, data.clip_end = 0.01, 10_000
+    width, height = resolution(scene.render)
+    frames = scene.frame_start + keys.frames
+    bake(camera, frames, keys.camera_to_world)
+    lenses = np.array([supersplat.lens(angle, width, height, SENSOR) for angle in keys.angles])
+    data.lens = lenses[0]
+    if np.ptp(lenses) > 1e-6:
+        keyframes(data, "lens", frames, lenses)
+        smooth(data, "lens")
+    smooth(camera, "location", 3)
+    smooth(camera, "rotation_quaternion", 4)
+    set_fps(scene.render, keys.fps)
+    scene.frame_end = scene.frame_start + max(keys.length - 1, math.ceil(keys.frames[-1]), 1)
+    scene.camera = camera
+    return camera
+
+
+def smooth(datablock, data_path, size=1):
+    """Bezier keys with automatic handles on the F-curves of a property with so many values."""
+    for index in range(size):
+        curve = datablock.animation_data.action.fcurve_ensure_for_datablock(datablock, data_path, index=index)
+        count = len(curve.keyframe_points)
+        curve.keyframe_points.foreach_set("interpolation", np.full(count, BEZIER, np.int32))
+        for side in ("handle_left_type", "handle_right_type"):
+            curve.keyframe_points.foreach_set(side, np.full(count, AUTO, np.int32))
+        curve.update()
+
+
 def bake(obj, frames, matrices):
     """F-curves of location and rotation for poses [N, 4, 4] in world space; no turn goes the long way round."""
     obj.rotation_mode = "QUATERNION"
-    quats = np.array([Matrix(matrix).to_quaternion() for matrix in matrices])
+    quats = np.array(
+        [Matrix(matrix).to_quaternion()[:] for matrix in matrices.tolist()]
+    )  # numpy's rows take thrice as long
     flips = np.where((quats[1:] * quats[:-1]).sum(1) < 0, -1.0, 1.0)
     quats[1:] *= np.cumprod(flips)[:, None]
     keyframes(obj, "location", frames, matrices[:, :3, 3])

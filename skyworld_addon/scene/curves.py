@@ -8,7 +8,6 @@ from mathutils import Vector
 
 from . import cameras
 
-BEZIER = 2
 FOV = math.radians(65)
 FOLLOW = "Follow Path"
 PASSES = [(-0.3, -0.95, -0.05), (0.5, -0.45, 0.05), (0.0, 0.0, 0.1), (-0.5, 0.45, 0.1), (0.1, 0.95, 0.0)]
@@ -81,7 +80,7 @@ def add_camera(name, path, frames, collection, *, target=None, outward=False, tu
     # a closed path comes back to where it began one frame after the last: the loop has no doubled frame
     end = last + 1 if path.data.splines[0].use_cyclic_u else last
     offset = f'constraints["{FOLLOW}"].offset_factor'
-    cameras.keyframes(camera, offset, [first, end], [0.0, 1.0], BEZIER if ease else cameras.LINEAR)
+    cameras.keyframes(camera, offset, [first, end], [0.0, 1.0], cameras.BEZIER if ease else cameras.LINEAR)
     if ease:
         _soften(camera.animation_data.action.fcurve_ensure_for_datablock(camera, offset), 0.15)
     return camera
@@ -90,7 +89,7 @@ def add_camera(name, path, frames, collection, *, target=None, outward=False, tu
 def sampled(path, steps=32):
     """World-space points [N, 3] along a curve object's first spline, and the lengths [N] up to each of them, metres.
 
-    Bezier splines have `steps` points a segment, others their own points.
+    Bezier splines have `steps` points a segment, polygons their own points, NURBS those that Blender draws.
     """
     spline = path.data.splines[0]
     if spline.type == "BEZIER":
@@ -99,12 +98,32 @@ def sampled(path, steps=32):
         t = np.linspace(0, 1, steps, endpoint=False)[:, None]
         pieces = [_bezier(a[1], a[2], b[0], b[1], t) for a, b in pairs]
         points = np.concatenate([*pieces, pairs[-1][1][1:2]]) if pairs else keys[0][1:2]
+    elif spline.type == "NURBS":
+        points = _drawn(path)
     else:
         points = np.array([point.co[:3] for point in spline.points])
         points = np.concatenate([points, points[:1]]) if spline.use_cyclic_u else points
     matrix = np.array(path.matrix_world)
     points = points @ matrix[:3, :3].T + matrix[:3, 3]
     return points, np.r_[0, np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))]
+
+
+def _drawn(path):
+    """[N, 3] of a curve's first spline as Blender draws it, in the curve's own space; without its bevel."""
+    curve = path.data.copy()
+    curve.bevel_depth, curve.extrude = 0.0, 0.0
+    bare = bpy.data.objects.new("bare", curve)
+    mesh = bare.to_mesh()
+    edges = {tuple(edge.vertices) for edge in mesh.edges}
+    count = 1
+    while (count - 1, count) in edges:
+        count += 1
+    points = [tuple(vertex.co) for vertex in mesh.vertices[:count]]
+    points += points[:1] if curve.splines[0].use_cyclic_u else []
+    bare.to_mesh_clear()
+    bpy.data.objects.remove(bare)
+    bpy.data.curves.remove(curve)
+    return np.array(points)
 
 
 def evenly(path, spacing):

@@ -8,7 +8,6 @@ import numpy as np
 from . import cameras, curves
 
 VIEWS = "Views"
-AUTO = 4  # clamped: no turn swings past its key. Keyframe handles as the number that foreach_set takes
 
 
 def add_view(collection, matrix, angle):
@@ -51,14 +50,14 @@ def fly_through(views, frames, collection, *, ease=True, closed=False):
     quats = np.array([view.matrix_world.to_quaternion() for view in stops])
     flips = np.where((quats[1:] * quats[:-1]).sum(1) < 0, -1.0, 1.0)
     quats[1:] *= np.cumprod(flips)[:, None]
-    cameras.keyframes(camera, "rotation_quaternion", times, quats, curves.BEZIER)
+    cameras.keyframes(camera, "rotation_quaternion", times, quats)
+    cameras.smooth(camera, "rotation_quaternion", 4)
     angles = np.array([view.data.angle_x for view in stops])
     lens = camera.data.sensor_width / 2 / np.tan(angles / 2)
     camera.data.lens = lens[0]
     if np.ptp(lens) > 1e-6:
-        cameras.keyframes(camera.data, "lens", times, lens, curves.BEZIER)
-    for datablock in (camera, camera.data):
-        _smooth(datablock)
+        cameras.keyframes(camera.data, "lens", times, lens)
+        cameras.smooth(camera.data, "lens")
     return camera
 
 
@@ -75,21 +74,6 @@ def _times(camera, shares, first, end):
     )
     frames = np.linspace(first, end, 1024)
     return np.interp(shares, [offset.evaluate(frame) for frame in frames], frames)
-
-
-def _smooth(datablock):
-    """Automatic handles on the keys of rotation and focal length."""
-    action = datablock.animation_data.action if datablock.animation_data else None
-    if action is None:
-        return
-    for path, size in (("rotation_quaternion", 4), ("lens", 1)):
-        if not hasattr(datablock, path):
-            continue
-        for index in range(size):
-            curve = action.fcurve_ensure_for_datablock(datablock, path, index=index)
-            for side in ("handle_left_type", "handle_right_type"):
-                curve.keyframe_points.foreach_set(side, np.full(len(curve.keyframe_points), AUTO, np.int32))
-            curve.update()
 
 
 def angle_shown(region_data, render):

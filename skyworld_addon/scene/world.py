@@ -122,24 +122,24 @@ def add(context, world, cloud, *, frames=120, set_up_scene=True):
     return obj
 
 
-def add_flythrough(context, collection, eye, reach, target, *, frames=120, fov=FOV):
+def add_flythrough(context, collection, eye, reach, target, *, frames=120, fov=FOV, ease=True):
     """A curve through the walking room, a camera on it that looks at `target` [3], or along it if that is None."""
     scene = context.scene
     path = curves.add_path("Fly-through Path", curves.flythrough_points(eye, reach), collection)
     aim = curves.add_target("Fly-through Target", target, collection) if target else None
     span = (scene.frame_start, scene.frame_start + frames - 1)
-    camera = curves.add_camera("Fly-through Camera", path, span, collection, target=aim, ease=True, fov=fov)
+    camera = curves.add_camera("Fly-through Camera", path, span, collection, target=aim, ease=ease, fov=fov)
     scene.frame_end = span[1]
     return camera
 
 
-def add_orbit(context, collection, centre, radius, *, frames=120, target=None, outward=False, fov=FOV):
+def add_orbit(context, collection, centre, radius, *, frames=120, target=None, outward=False, fov=FOV, ease=False):
     """A circle about `centre`, a camera on it that looks at `target` [3], inward without one, or outward."""
     scene = context.scene
     path = curves.add_circle("Orbit Path", centre, radius, collection)
     aim = None if outward else curves.add_target("Orbit Target", target or centre, collection)
     span = (scene.frame_start, scene.frame_start + frames - 1)
-    camera = curves.add_camera("Orbit Camera", path, span, collection, target=aim, outward=outward, fov=fov)
+    camera = curves.add_camera("Orbit Camera", path, span, collection, target=aim, outward=outward, fov=fov, ease=ease)
     scene.frame_end = span[1]
     return camera
 

@@ -70,12 +70,16 @@ def test_rotation_keys_never_turn_the_long_way_round(tmp_path):
     assert ((quats[1:] * quats[:-1]).sum(1) > 0.9).all()
 
 
-def test_three_thousand_frames_are_baked_in_bulk(tmp_path):
-    made = a_path(3000)
-    start = time.perf_counter()
-    cameras.add(bpy.context.scene, "long", made, bpy.context.scene.collection)
-    assert time.perf_counter() - start < 0.3  # 0.03 s on an idle machine; keyframe_insert needs more than 1 s
+def test_three_thousand_frames_are_baked_in_fifty_milliseconds():
+    made, taken = a_path(3000), []
+    for _ in range(5):  # the best of them: the machine may be busy with something else
+        start = time.perf_counter()
+        cameras.add(bpy.context.scene, "long", made, bpy.context.scene.collection)
+        taken.append(time.perf_counter() - start)
+    assert min(taken) < 0.05  # keyframe_insert needs more than 1 s
     assert bpy.context.scene.frame_end == 3000
+    poses = cameras.sample(bpy.context.scene, bpy.context.scene.camera, [1, 1500, 3000])
+    np.testing.assert_allclose(poses.camera_to_world, made.camera_to_world[[0, 1499, 2999]], atol=1e-5)
 
 
 def test_nerfstudio_and_skyfall_files_are_read_by_their_vertical_field_of_view(tmp_path):
@@ -107,7 +111,9 @@ def bad(path, **change):
 FRAME = {"camera_to_world": np.eye(4).ravel().tolist(), "fov": 50}
 BAD = {
     "not JSON": (lambda p: p.write_text("ply"), "not a camera path"),
-    "another JSON": (lambda p: p.write_text("[1, 2]"), "no camera_path"),
+    "another JSON": (lambda p: p.write_text('"sky"'), "no camera_path"),
+    "another list": (lambda p: p.write_text("[1, 2]"), "no list of cameras"),
+    "an empty list": (lambda p: p.write_text("[]"), "without frames"),
     "no frames": (lambda p: bad(p, camera_path=[]), "without frames"),
     "frame without pose": (lambda p: bad(p), "frame 0"),
     "nine numbers": (lambda p: bad(p, camera_path=[{**FRAME, "camera_to_world": [1.0] * 9}]), "frame 0"),
@@ -194,30 +200,6 @@ def test_a_baked_camera_flies_the_same_path_without_constraints():
     bpy.ops.skyworld.bake_camera()
     assert not scene.camera.constraints
     np.testing.assert_allclose(cameras.sample(scene, scene.camera, range(1, 25)).camera_to_world, before, atol=1e-5)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_cameras_come_back_from_colmap_within_a_hundredth_of_a_pixel(tmp_path, seed):
-    rng = np.random.default_rng(seed)
-    N = 30
-    f, (width, height) = rng.uniform(200, 3000), rng.integers(16, 4000, 2)
-    K = np.tile([[f, 0, width * rng.uniform(0.3, 0.7)], [0, f, height * rng.uniform(0.3, 0.7)], [0, 0, 1]], (N, 1, 1))
-    turns = [Matrix.LocRotScale(rng.normal(size=3) * 5, Euler(rng.uniform(-3, 3, 3)), None) for _ in range(N)]
-    made = camera_files.CameraPath(np.array(turns), K, int(width), int(height), 24.0)
-    camera_files.write(tmp_path / "images.txt", made)
-    assert (tmp_path / "cameras.txt").exists() and (tmp_path / "points3D.txt").exists()
-    bpy.ops.skyworld.import_cameras(filepath=str(tmp_path / "images.txt"))
-    assert bpy.ops.skyworld.export_cameras(filepath=str(tmp_path / "x.json"), kind="COLMAP") == {"FINISHED"}
-    back = camera_files.read(tmp_path / "images.txt")
-    local = np.array([[x, y, -1.0, 1] for x in (-0.3, 0, 0.3) for y in (-0.3, 0.2)]) * (5, 5, 5, 1)
-    for a, b in zip(range(N), range(N), strict=True):
-        world = local @ made.camera_to_world[a].T
-
-        def pixels(path, index, world=world):
-            seen = world @ np.linalg.inv(path.camera_to_world[index]).T * (1, -1, -1, 1)
-            return (seen[:, :3] @ path.K[index].T)[:, :2] / seen[:, 2:3]
-
-        assert np.abs(pixels(made, a) - pixels(back, b)).max() < 0.01
 
 
 def test_a_colmap_model_with_points_and_a_lens_is_read_or_refused(tmp_path):

@@ -85,6 +85,54 @@ def test_a_walk_without_splats_says_so_and_keeps_the_curves_height():
     assert poses([1])[0, 2, 3] == pytest.approx(2.0, abs=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["NURBS", "POLY"])
+def test_a_walk_follows_what_is_drawn_whatever_kind_of_curve_it_is(kind):
+    cloud(ground_points(lambda x, y: 0 * x))
+    curve = bpy.data.curves.new("drawn", "CURVE")
+    curve.dimensions, curve.bevel_depth = "3D", 0.2
+    spline = curve.splines.new(kind)
+    corners = [(-5, 0, 0), (-5, 5, 0), (5, 5, 0), (5, 0, 0)]
+    spline.points.add(3)
+    for point, corner in zip(spline.points, corners, strict=True):
+        point.co = (*corner, 1)
+    spline.use_endpoint_u = True
+    drawn = bpy.data.objects.new("drawn", curve)
+    bpy.context.scene.collection.objects.link(drawn)
+    bpy.context.view_layer.objects.active = drawn
+    bpy.context.view_layer.update()
+    mesh = drawn.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    bpy.ops.skyworld.add_walk(frames=41)
+    seen = poses(range(1, 42))[:, :3, 3]
+    np.testing.assert_allclose(seen[[0, -1], :2], [(-5, 0), (5, 0)], atol=0.05)
+    highest = {"NURBS": 3.75, "POLY": 5.0}[kind]  # a cubic over four points passes three quarters of the way up
+    assert seen[:, 1].max() == pytest.approx(highest, abs=0.15)
+    assert {obj.name for obj in bpy.data.objects} == {"cloud", "drawn", "Walk Path", "Walk Camera"}
+    assert drawn.data.bevel_depth == pytest.approx(0.2) and mesh
+
+
+def test_a_curve_that_is_still_being_drawn_is_walked_along():
+    path = curves.add_path("drawn", np.array([(-6, 0, 0), (6, 0, 0)], float), bpy.context.scene.collection)
+    bpy.context.view_layer.objects.active = path
+    bpy.ops.object.mode_set(mode="EDIT")
+    assert bpy.ops.skyworld.add_walk(frames=5) == {"FINISHED"}
+    assert bpy.context.mode == "OBJECT" and bpy.context.object.name == "Walk Path"
+
+
+def test_every_move_goes_at_even_speed_unless_its_start_and_stop_are_soft():
+    cloud(ground_points(lambda x, y: 0 * x))
+    path = curves.add_path("drawn", np.array([(-6, 0, 3), (0, 4, 0), (3, 4, 0)], float), bpy.context.scene.collection)
+    moves = {"add_walk": {}, "add_flythrough": {}, "add_orbit": {"around": "CURSOR"}, "add_move": {"distance": 3.0}}
+    for move, options in moves.items():
+        for ease in (False, True):
+            bpy.context.view_layer.objects.active = path
+            bpy.context.view_layer.update()
+            getattr(bpy.ops.skyworld, move)(frames=61, ease=ease, **options)
+            speed = np.linalg.norm(np.diff(poses(range(1, 62))[:, :3, 3], axis=0), axis=1)
+            middle = speed[15:-15]
+            assert middle.max() < 1.08 * middle.min(), (move, ease)
+            assert (speed[0] < 0.4 * middle.mean()) if ease else (speed[0] > 0.9 * middle.mean()), (move, ease)
+
+
 def three_views():
     home = bpy.context.scene.collection
     places, yaws, angles = [(0, 0, 1.6), (3, 1, 2), (4, 5, 1)], [0.0, -1.0, 0.5], [1.2, 0.6, 0.9]
