@@ -51,16 +51,16 @@ def draw_installation(layout, context):
 
 
 def draw_choice(layout, context, title, device, costs):
-    """A box with what it makes and costs, line by line, and its large button."""
+    """A box: the large button, and line by line what it makes and costs."""
     box = layout.box()
-    for name, text in costs:
-        line = box.split(factor=0.26)
-        line.label(text=name)
-        wrapped(line, context, text, share=0.74)
     button = box.row()
     button.scale_y = 1.6
     icon = "WORLD" if device == "CPU" else "SHADERFX"
     button.operator("skyworld.install_backend", text=title, icon=icon).device = device
+    for name, text in costs:
+        line = box.split(factor=0.26)
+        line.label(text=name)
+        wrapped(line, context, text, share=0.74)
 
 
 def draw_progress(layout, context, installer):

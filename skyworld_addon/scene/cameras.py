@@ -74,13 +74,15 @@ def add(scene, name, cameras, collection, *, set_up_scene=True):
     data = bpy.data.cameras.new(name)
     camera = bpy.data.objects.new(name, data)
     collection.objects.link(camera)
-    data.sensor_fit, data.sensor_height = "VERTICAL", SENSOR
+    W, H = cameras.width, cameras.height
+    # Blender's focal length is 1 mm or more: what sees wider has a larger sensor
+    sensor = max(SENSOR, 1.1 * H / cameras.K[:, 1, 1].min())
+    data.sensor_fit, data.sensor_height = "VERTICAL", sensor
     data.clip_start, data.clip_end = 0.01, 10_000
     frames = np.arange(scene.frame_start, scene.frame_start + len(cameras))
     bake(camera, frames, cameras.camera_to_world)
-    W, H = cameras.width, cameras.height
     curves = {
-        "lens": cameras.K[:, 1, 1] * SENSOR / H,
+        "lens": cameras.K[:, 1, 1] * sensor / H,
         "shift_x": (W / 2 - cameras.K[:, 0, 2]) / H,  # with a vertical fit both shifts are shares of the height
         "shift_y": (cameras.K[:, 1, 2] - H / 2) / H,
     }
@@ -135,9 +137,8 @@ def smooth(datablock, data_path, size=1):
 def bake(obj, frames, matrices):
     """F-curves of location and rotation for poses [N, 4, 4] in world space; no turn goes the long way round."""
     obj.rotation_mode = "QUATERNION"
-    quats = np.array(
-        [Matrix(matrix).to_quaternion()[:] for matrix in matrices.tolist()]
-    )  # numpy's rows take thrice as long
+    # lists: a Matrix takes thrice as long from numpy's rows
+    quats = np.array([Matrix(matrix).to_quaternion()[:] for matrix in matrices.tolist()])
     flips = np.where((quats[1:] * quats[:-1]).sum(1) < 0, -1.0, 1.0)
     quats[1:] *= np.cumprod(flips)[:, None]
     keyframes(obj, "location", frames, matrices[:, :3, 3])
