@@ -73,7 +73,7 @@ def points_before():
     scene = bpy.context.scene
     path = cameras.sample(scene, scene.camera, range(scene.frame_start, scene.frame_end + 1))
     places = np.array([(u * path.width, v * path.height, 1.0) for u in (0.02, 0.5, 0.98) for v in (0.02, 0.5, 0.98)])
-    depths = np.array([1, 3, 40, 7, 1.5, 200, 12, 2, 5.0])
+    depths = np.array([2, 3, 40, 7, 2.5, 200, 12, 2, 5.0])
     local = np.einsum("nij,pj->npi", np.linalg.inv(path.K), places) * depths[:, None] * (1, -1, -1)
     return np.einsum("nij,npj->npi", path.camera_to_world[:, :3, :3], local) + path.camera_to_world[:, None, :3, 3]
 
