@@ -199,11 +199,13 @@ async def put_splats(request: Request) -> Response:
 async def frame(request: Request) -> Response:
     service, body = _service(request), await _json(request)
     try:
-        found = {splats["digest"]: service.cache.find(splats["digest"]) for splats in body["splats"]}
-        placed = [{"file": str(found[splats["digest"]]), "matrix": splats["matrix"]} for splats in body["splats"]]
-        order = {"splats": placed, "camera": body["camera"], "background": body.get("background")}
-    except (KeyError, TypeError) as error:
-        raise RefusedError(422, "A frame needs splats (digest and matrix of each) and a camera.") from error
+        meshes = [view["occluders"] for view in body["views"] if view.get("occluders")]
+        found = {digest: service.cache.find(digest) for digest in [*body["splats"], *meshes]}
+        views = [{**view, "occluders": str(found.get(view.get("occluders")) or "")} for view in body["views"]]
+        order = {"splats": [str(found[digest]) for digest in body["splats"]], "views": views}
+        order |= {"layers": body["layers"], "background": body.get("background")}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RefusedError(422, "A frame needs splats (their digests), views and layers.") from error
     missing = [digest for digest, file in found.items() if file is None]
     if missing:
         return JSONResponse({"missing": missing}, 409)

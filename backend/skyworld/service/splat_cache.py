@@ -82,23 +82,32 @@ class FrameWorker:
         self._one_at_a_time = asyncio.Lock()
 
     async def render(self, order: dict) -> dict:
-        """What FrameRenderer.render says. UserError with its sentence; LostError when the worker died."""
+        """What FrameRenderer.render says. UserError with its sentence; LostError when the worker died twice over it.
+
+        A frame depends on nothing but its order: where the worker was killed, another draws it, and none is lost.
+        """
         async with self._one_at_a_time:
-            if self._worker is None or not self._worker.alive:
-                self._worker = await self._start()
-                await self._worker.wait_ready()
-            self._worker.send(do="frame", **order)
             try:
-                answer = await self._worker.receive()
+                answer = await self._try(order)
             except LostError:
-                await self._worker.end()
-                raise
-            except asyncio.CancelledError:  # nobody waits for the frame any more, and its answer must not meet the next
-                self._worker.kill()
-                raise
+                answer = await self._try(order)
         if answer["say"] == "failed":
             raise UserError(answer["error"]) if answer["user"] else FrameError(answer["error"])
         return answer
+
+    async def _try(self, order: dict) -> dict:
+        if self._worker is None or not self._worker.alive:
+            self._worker = await self._start()
+            await self._worker.wait_ready()
+        self._worker.send(do="frame", **order)
+        try:
+            return await self._worker.receive()
+        except LostError:
+            await self._worker.end()
+            raise
+        except asyncio.CancelledError:  # nobody waits for the frame any more, and its answer must not meet the next
+            self._worker.kill()
+            raise
 
     async def close(self) -> None:
         if self._worker:

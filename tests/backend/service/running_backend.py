@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 HERE = Path(__file__).parent
+BACKEND = HERE.parents[2] / "backend"  # of this checkout, wherever the installed one is
 TERMINAL = ("done", "failed", "cancelled")
 
 
@@ -23,7 +24,7 @@ class Backend:
             [sys.executable, "-m", "skyworld.service", "--state", state, "--pipelines", pipelines, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(HERE)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(BACKEND)])},
         )
         self.handshake = json.loads(self.process.stdout.readline())
         self.ready_seconds = time.perf_counter() - started

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -75,12 +76,17 @@ def rasterize(
     degree = gaussians.sh_degree if sh_degree is None else min(sh_degree, gaussians.sh_degree)
     options = Options(degree, antialiased, eps2d, colours, surfels, normals, world_to_camera, footprints)
     image, alpha, drawn = draw(gaussians, cameras, options)
+    return render_of(image, alpha, background, drawn)
+
+
+def render_of(image: Tensor, alpha: Tensor, background=None, drawn: Footprints | None = None) -> Render:
+    """image: [C, H, W, 4 or 7] (premultiplied colour, accumulated depth, normal); alpha: [C, H, W]."""
     colour, accumulated = image[..., :3], image[..., 3]
     if background is not None:
         colour = colour + (1 - alpha)[..., None] * torch.as_tensor(background).to(colour)
     seen = alpha > 0
     depth = torch.where(seen, accumulated / torch.where(seen, alpha, 1.0), 0.0)
-    return Render(colour, alpha, depth, accumulated, image[..., 4:] if normals else None, drawn)
+    return Render(colour, alpha, depth, accumulated, image[..., 4:] if image.shape[-1] > 4 else None, drawn)
 
 
 def compile_kernels() -> None:
@@ -97,6 +103,11 @@ def compile_kernels() -> None:
     for normals in (False, True):  # one kernel each; all else is decided while they run
         render = rasterize(gaussians, [camera], normals=normals)
         (render.colour.sum() + render.depth.sum()).backward()
+    from skyworld.splats.rasterize.layers import front_and_back
+    from skyworld.splats.rasterize.occluders import Occluders
+
+    triangle = Occluders(np.array([[-1, 3, -1], [1, 3, -1], [0, 3, 1]], np.float32), np.array([[0, 1, 2]]))
+    front_and_back(gaussians.detached(), camera, triangle.depth)
 
 
 def _check_cameras(cameras: Sequence[Camera], equirect_only_plain: bool) -> None:
@@ -122,7 +133,7 @@ def draw(gaussians: Gaussians, cameras: Sequence[Camera], options: Options) -> t
             views.append(panorama(camera, partial(_draw_face, gaussians, plain)))
         return torch.stack([image for image, _ in views]), torch.stack([alpha for _, alpha in views]), None
     if len(gaussians) == 0:
-        return _nothing(len(cameras), cameras[0].height, cameras[0].width, options, gaussians.device)
+        return nothing(len(cameras), cameras[0].height, cameras[0].width, options, gaussians.device)
     if gaussians.device.type == "cuda":
         from skyworld.splats.rasterize.cuda import draw
     else:
@@ -134,7 +145,7 @@ def _draw_face(gaussians: Gaussians, options: Options, face: Camera) -> tuple[Te
     return draw(gaussians, [face], options)
 
 
-def _nothing(count: int, height: int, width: int, options: Options, device) -> tuple[Tensor, Tensor, Footprints | None]:
+def nothing(count: int, height: int, width: int, options: Options, device) -> tuple[Tensor, Tensor, Footprints | None]:
     image = torch.zeros(count, height, width, 7 if options.normals else 4, device=device)
     empty = torch.zeros(count, 0, 2, device=device)
     drawn = Footprints(empty[..., 0], empty, empty.clone()) if options.footprints else None

@@ -132,17 +132,21 @@ def _origin(top, left, picture):
     return np.float32(left - 0.5 * picture.shape[1]), np.float32(top - 0.5 * picture.shape[0])
 
 
-def _make_forward(normals):
+def _make_forward(normals, split=False):
     channels = 7 if normals else 4
+    limit = _IMAGE + channels
+    layers = limit + 1 if split else limit
 
     @njit(nogil=True, fastmath=True, error_model="numpy")
-    def draw_tile(records, starts, pairs, t, top, left, tall, wide, image, transmittance, last):
-        tile = _blank(_IMAGE + channels)
+    def draw_tile(records, starts, pairs, t, top, left, tall, wide, image, transmittance, last, depths, front):
+        tile = _blank(layers)
         x_origin, y_origin = _origin(top, left, transmittance)
         for y in range(tall):
             for x in range(wide):
                 band, lane = _lane(y, x)
                 tile[band, _T, lane] = 1
+                if split:
+                    tile[band, limit, lane] = depths[top + y, left + x]
         batch, spans = np.empty((_BATCH, RECORD), np.float32), np.zeros(2 * _BANDS, np.int32)
         for start in range(starts[t], starts[t + 1], _BATCH):
             if not _any_open(tile):
@@ -165,6 +169,8 @@ def _make_forward(normals):
                         before = tile[band, _T, lane]
                         after = before * (_1 - strength)
                         inside = sigma <= reach
+                        if split:
+                            inside = inside and (depth < tile[band, limit, lane]) == front
                         shown = inside and after > TRANSMITTANCE_MIN
                         weight = strength * before if shown else _0
                         tile[band, _IMAGE, lane] += weight * red
@@ -188,16 +194,18 @@ def _make_forward(normals):
                 last[top + y, left + x] = np.int32(tile[band, _LAST, lane])
 
     @njit(parallel=True, cache=True, nogil=True, fastmath=True, error_model="numpy")
-    def forward(records, starts, pairs, width, height):
+    def forward(records, starts, pairs, width, height, depths, front):
         """Image [H, W, 4 or 7] (premultiplied colour, accumulated depth, normal), transmittance, last [H, W].
 
+        depths [H, W], front: a split kernel draws the records nearer than a pixel's depth, or the others; without
+        split they are not read.
         last: place in its tile's list of the last record that a pixel shows, -1 for none.
         """
         image = np.empty((height, width, channels), np.float32)
         transmittance, last = np.empty((height, width), np.float32), np.empty((height, width), np.int32)
         for index in prange(starts.shape[0] - 1):
             t, top, left, tall, wide = _tile(index, starts.shape[0] - 1, width, height)
-            draw_tile(records, starts, pairs, t, top, left, tall, wide, image, transmittance, last)
+            draw_tile(records, starts, pairs, t, top, left, tall, wide, image, transmittance, last, depths, front)
         return image, transmittance, last
 
     return forward
@@ -322,4 +330,5 @@ def _make_backward(full):
 
 # With normals; the backward pass then sums the absolute gradients too. Two kernels each, for the plain one is faster.
 forward = {normals: _make_forward(normals) for normals in (False, True)}
+forward_split = _make_forward(False, split=True)
 backward = {full: _make_backward(full) for full in (False, True)}

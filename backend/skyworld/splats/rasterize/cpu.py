@@ -17,6 +17,7 @@ from skyworld.splats.rasterize.projection import CHUNKS, RECORD, TILE, Rules, pr
 # One kernel at a time: each takes all cores, and numba's fallback threading layer dies when two Python
 # threads enter it at once.
 _LOCK = threading.Lock()
+_ANYWHERE = np.empty((0, 0), np.float32)
 
 
 def draw(gaussians: Gaussians, cameras: Sequence[Camera], options: Options) -> tuple[Tensor, Tensor, Footprints | None]:
@@ -48,6 +49,31 @@ def draw(gaussians: Gaussians, cameras: Sequence[Camera], options: Options) -> t
     return torch.stack(images), torch.stack(alphas), footprints
 
 
+def draw_split(gaussians: Gaussians, camera: Camera, options: Options, depth: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Image [1, H, W, 4] and alpha [1, H, W] of the Gaussians nearer than depth [H, W], then of the others."""
+    view = camera.world_to_camera
+    shown = gaussians.sh if options.colours is None else options.colours[:, None]
+    columns = (gaussians.means, gaussians.log_scales, gaussians.quats, gaussians.logit_opacities, shown)
+    columns, lens, rules = [_array(c) for c in columns], lens_of(camera), _rules(options, options.colours is not None)
+    pictures = []
+    with _LOCK:
+        records, _, _, _, (starts, pairs, _, _) = _project(columns, (view, camera.position.copy()), lens, rules)
+        for front in (True, False):
+            size = lens.width, lens.height
+            image, transmittance, _ = composite.forward_split(records, starts, pairs, *size, _array(depth), front)
+            pictures.append((torch.from_numpy(image)[None], torch.from_numpy(1 - transmittance)[None]))
+    return pictures
+
+
+def _project(columns, pose, lens: Lens, rules: Rules):
+    """Records with their boxes, rows and counts, and the lists of the tiles."""
+    records = _aligned(len(columns[0]))
+    depths, boxes, rows, counts = project(*columns, *pose, lens, rules, records)
+    order = tiles.order_by_depth(depths, counts)
+    wide, tall = -(-lens.width // TILE), -(-lens.height // TILE)
+    return records, boxes, rows, counts, tiles.bin_tiles(order, boxes, counts, wide, tall)
+
+
 def _rules(options: Options, coloured: bool) -> Rules:
     degree = -1 if coloured else options.sh_degree
     return Rules(degree, options.antialiased, options.surfels, options.normals, float(options.eps2d))
@@ -61,13 +87,9 @@ class _Draw(torch.autograd.Function):
         columns = [_array(column) for column in (means, log_scales, quats, logits, sh)]
         pose = [np.ascontiguousarray(tensor.detach().numpy()) for tensor in (view, position)]
         with _LOCK:
-            records = _aligned(len(means))
-            depths, boxes, rows, counts = project(*columns, *pose, lens, rules, records)
-            order = tiles.order_by_depth(depths, counts)
-            wide, tall = -(-lens.width // TILE), -(-lens.height // TILE)
-            starts, pairs, slots, first = tiles.bin_tiles(order, boxes, counts, wide, tall)
+            records, boxes, rows, counts, (starts, pairs, slots, first) = _project(columns, pose, lens, rules)
             draw_tiles = composite.forward[rules.normals]
-            image, transmittance, last = draw_tiles(records, starts, pairs, lens.width, lens.height)
+            image, transmittance, last = draw_tiles(records, starts, pairs, lens.width, lens.height, _ANYWHERE, True)
         if footprints is not None:
             _fill_radii(footprints.radii.numpy(), records, rows, counts)
         ctx.projected = (*columns, *pose, lens, rules, records, boxes, rows, counts, first)

@@ -84,6 +84,32 @@ def draw(gaussians: Gaussians, cameras: Sequence[Camera], options: Options) -> t
     return image, alpha, footprints
 
 
+@torch.no_grad()
+def draw_split(gaussians: Gaussians, camera: Camera, options: Options, depth: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Image [1, H, W, 4] and alpha [1, H, W] of the Gaussians nearer than depth [H, W], then of the others."""
+    if not find_spec("triton"):
+        raise UserError("objects among splats need Triton on the GPU", hint="Install it: `pip install triton`")
+    from skyworld.splats.rasterize.intersect import intersect
+    from skyworld.splats.rasterize.split import draw_tiles
+
+    C, size = _gsplat(), (camera.width, camera.height)
+    K, view, position = (part[None] for part in matrices(camera, gaussians.device))
+    means, opacities = gaussians.means.contiguous(), gaussians.logit_opacities.sigmoid()
+    with torch.cuda.device(gaussians.device):
+        radii, means2d, depths, conics, thinned = C.projection_ewa_3dgs_fused_fwd(
+            means, None, gaussians.quats.contiguous(), gaussians.log_scales.exp(), opacities, view, K, *size,
+            options.eps2d, NEAR, FAR, 0.0, options.antialiased, getattr(C.CameraModelType, camera.model.upper()),
+        )  # fmt: skip
+        shown = opacities * thinned[0] if options.antialiased else opacities
+        rgb = options.colours
+        if rgb is None:
+            seen, sh = (radii[0] > 0).all(-1), gaussians.sh.contiguous()
+            rgb = C.spherical_harmonics_fwd(options.sh_degree, means - position, sh, seen).add_(0.5).clamp_min_(0.0)
+        order, offsets, _ = intersect(means2d[0], conics[0], shown, radii[0], depths[0], *size)
+        layers = draw_tiles(means2d[0], conics[0], shown, rgb.contiguous(), depths[0], offsets, order, depth)
+    return [(layer[None, ..., :4], layer[None, ..., 4]) for layer in layers]
+
+
 class _Draw(torch.autograd.Function):
     @staticmethod
     def forward(
