@@ -1,17 +1,24 @@
-"""The render engine that F12 calls: splats of the scene through the scene's camera, drawn by the backend.
+"""The render engine that F12 calls: splats of the scene through the scene's camera, drawn by the backend, and
+Blender's own objects among them, drawn by Cycles.
 
 Runs in Blender's render thread, where blocking is allowed. The backend knows splats by the digest of
-their PLY bytes, so they go over once, not once a frame.
+their PLY bytes, so they go over once, not once a frame. In an animation it draws the next frame while Blender
+writes this one.
 """
+
+import math
+from dataclasses import dataclass
 
 import bpy
 import numpy as np
 from bpy.app.handlers import persistent
+from bpy.props import EnumProperty, IntProperty, PointerProperty
 
-from .connection.client import digest_of
+from . import cycles
+from .connection.client import Frame, digest_of
 from .errors import UserError
 from .jobs import session
-from .scene import cameras, ply, splats
+from .scene import cameras, exposure, occluders, ply, splats
 from .scene.world import ENGINE
 
 NOTHING = 1e10  # Blender's depth where there is nothing
@@ -19,23 +26,76 @@ OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])  # Blender's camera looks along -z with
 # Panels that speak of what only the other engines do.
 FOREIGN = ("DATA_PT_EEVEE", "EEVEE_", "CYCLES_", "RENDER_PT_freestyle", "VIEWLAYER_PT_freestyle", "RENDER_PT_simplify")
 BUILT_IN = {"BLENDER_RENDER", "BLENDER_EEVEE", "BLENDER_EEVEE_NEXT"}
+OBJECTS = (
+    ("CYCLES", "Cycles", "Blender's own objects are drawn by Cycles and stand among the splats"),
+    ("LAYERS", "Front and Back Layers", "Splats in front of and behind the objects as two passes for the compositor"),
+    ("NONE", "Splats Only", "Blender's own objects are not drawn"),
+)
 
 _digests = {}  # session_uid of a point cloud -> digest of its PLY
+_ahead = {}  # key of an order -> frame of an animation that the backend draws already
+
+
+class RenderSettings(bpy.types.PropertyGroup):
+    objects: EnumProperty(name="Objects", description="How Blender's own objects come into the frame", items=OBJECTS)
+    samples: IntProperty(
+        name="Samples",
+        description="Views that a frame with motion blur or depth of field is the mean of; each takes the time of one",
+        default=16,
+        min=2,
+        max=256,
+    )
+
+
+@dataclass
+class Order:
+    """What a frame asks of the backend.
+
+    query: the body of the request; sources: digest -> function that gives its bytes.
+    crop: columns and rows (from the bottom) of what is drawn that Blender wants.
+    """
+
+    query: dict
+    sources: dict
+    crop: tuple[slice, slice]
+
+    @property
+    def key(self):
+        return str(self.query)
+
+    @property
+    def meshes(self):
+        return {digest: source for digest, source in self.sources.items() if not callable(source)}
 
 
 class SkyWorldRenderEngine(bpy.types.RenderEngine):
-    """SkyWorld's rasterizer"""
+    """SkyWorld's rasterizer, with Cycles for the objects"""
 
     bl_idname = ENGINE
     bl_label = "SkyWorld"
     bl_use_preview = False
     bl_use_eevee_viewport = True
     bl_use_postprocess = True
+    bl_use_spherical_stereo = True
+    session = None  # Cycles' own
 
     def update_render_passes(self, scene=None, renderlayer=None):
+        if scene.skyworld_render.objects == "CYCLES":
+            cycles.register_passes(self, scene, renderlayer)
+            return
         self.register_pass(scene, renderlayer, "Combined", 4, "RGBA", "COLOR")
         if renderlayer.use_pass_z:
             self.register_pass(scene, renderlayer, "Depth", 1, "Z", "VALUE")
+        if scene.skyworld_render.objects == "LAYERS":
+            for name in ("Front", "Back"):
+                self.register_pass(scene, renderlayer, name, 4, "RGBA", "COLOR")
+
+    def update(self, data, depsgraph):
+        if depsgraph.scene.skyworld_render.objects == "CYCLES" and cycles.is_needed(depsgraph):
+            self.transparent = depsgraph.scene_eval.render.film_transparent
+            cycles.begin(self, data, depsgraph)
+        else:
+            self.transparent = depsgraph.scene.render.film_transparent
 
     def render(self, depsgraph):
         try:
@@ -44,48 +104,205 @@ class SkyWorldRenderEngine(bpy.types.RenderEngine):
             self._fill_nothing()  # Blender 4.5 crashes where it is to save a result that was never begun
             self.report({"ERROR"}, str(error))  # ends an animation and tells scripts
             self.error_set(str(error))  # stays to be read above the render
+        finally:
+            cycles.end(self)
 
     def _render(self, depsgraph):
+        orders = list(self._orders(depsgraph))
+        pending, client = {}, None
+        if any(order.query["splats"] for order in orders):
+            self.update_stats("SkyWorld", "Waiting for the backend" if session.client is None else "Rendering")
+            client = session.ready_client(self.test_break)
+            if client is None:
+                return
+            for order in orders:
+                if self.session and not client.supply(order.sources, self.test_break):  # Cycles frees what they are of
+                    return
+                pending[order.key] = _ahead.pop(order.key, None) or client.begin_frame(order.query, order.meshes)
+        _ahead.clear()
+        ground = None if self.transparent else background(depsgraph.scene_eval.world)
+        eyes, layer, is_with_cycles = self._eyes(depsgraph), depsgraph.view_layer.name, bool(self.session)
+        objects = [{}] * len(orders)
+        if is_with_cycles:
+            self._look_ahead(depsgraph, client)
+            objects = cycles.render(self, depsgraph)  # which frees the depsgraph
+        frames = [
+            pending[order.key].result(order.sources, self.test_break) if pending else _empty(order) for order in orders
+        ]
+        if None in frames or self.test_break():
+            return
+        self.update_stats("SkyWorld", f"Backend: {frames[0].seconds:.2f} s {frames[0].how}".rstrip())
+        if not is_with_cycles:
+            self._look_ahead(depsgraph, client)
+        for order, frame, drawn, (view, _) in zip(orders, frames, objects, eyes, strict=True):
+            layers = {name: picture[order.crop[1], order.crop[0]] for name, picture in frame.layers.items()}
+            self._fill(composed(layers, drawn, ground), layer, view)
+
+    def _look_ahead(self, depsgraph, client):
+        """Asks for the next frame of an animation, as the scene looks from here; a wrong guess is not used."""
+        scene = depsgraph.scene
+        frame, subframe = scene.frame_current, scene.frame_subframe
+        if client is None or not self.is_animation or frame + scene.frame_step > scene.frame_end:
+            return
+        self.frame_set(frame + scene.frame_step, 0.0)
+        try:
+            orders = self._orders(depsgraph, frame + scene.frame_step)
+            _ahead.update({order.key: client.begin_frame(order.query, order.meshes) for order in orders})
+        finally:
+            self.frame_set(frame, subframe)
+
+    # ------------------------------------------------------------------ orders
+
+    def _orders(self, depsgraph, frame=None):
+        """Yields an Order for each eye of the scene."""
         scene = depsgraph.scene_eval
         camera_object = self.camera_override or scene.camera
         if camera_object is None:
             raise UserError("The scene has no camera", hint="Add a fly-through in the SkyWorld panel")
-        camera = camera_json(self, camera_object, depsgraph)
-        clouds = list(gather(depsgraph))
-        width, height = camera["width"], camera["height"]
-        if clouds:
-            self.update_stats("SkyWorld", "Waiting for the backend" if session.client is None else "Rendering")
-            client = session.ready_client(self.test_break)
-            frame = client and client.frame(clouds, camera, cancelled=self.test_break)
-            if not frame:
-                return
-            if frame.alpha.shape != (height, width):
-                raise UserError("The backend sent a frame of another size", hint="Update the backend")
-            colour, alpha, depth = scene_linear(frame.colour, frame.alpha), frame.alpha, frame.depth
-            self.update_stats("SkyWorld", f"Backend: {frame.seconds:.2f} s {frame.how}".rstrip())
+        camera = camera_object.data
+        if not exposure.is_supported(camera):
+            self.report({"WARNING"}, "Depth of field is drawn with perspective cameras only")
+        mode = scene.skyworld_render.objects
+        count = scene.skyworld_render.samples if exposure.has_samples(scene, camera) else 1
+        times, points = exposure.shutter_times(scene.render, count), exposure.lens_points(camera, count)
+        if len(times) > 1:
+            moments = list(self._moments(depsgraph, camera_object, mode, times, frame))
         else:
-            colour, alpha = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
-            depth = alpha
-        if not scene.render.film_transparent:
-            colour = colour + (1 - alpha[..., None]) * background(scene.world)
-            alpha = np.ones_like(alpha)
-        self._fill(colour, alpha, depth, width, height)
+            moments = [self._moment(depsgraph, camera_object, mode)]
+        layers = ["front", "back"] if mode == "CYCLES" and self.session else ["combined"]
+        layers += ["front", "back"] if mode == "LAYERS" else []
+        ground = None if self.transparent or mode == "LAYERS" or self.session else background(scene.world)
+        for index, _ in enumerate(self._eyes(depsgraph)):
+            sources, views = {}, []
+            for k in range(max(len(moments), len(points))):
+                moment, point = moments[k % len(moments)], points[k % len(points)]
+                seen, crop, eye = moment.cameras[index]
+                views.append(
+                    {
+                        "camera": _through_lens(seen, point, moment.focus),
+                        "matrices": [np.ravel(matrix).tolist() for _, matrix, _ in moment.clouds],
+                        "occluders": digest_of(moment.mesh) if moment.mesh else None,
+                        "eye": eye,
+                    }
+                )
+                sources |= {digest: source for digest, _, source in moment.clouds}
+                if moment.mesh:
+                    sources[views[-1]["occluders"]] = moment.mesh
+            query = {
+                "splats": [digest for digest, _, _ in moments[0].clouds],
+                "views": views,
+                "layers": [*layers, "depth"],
+                "background": None if ground is None else ground.tolist(),
+            }
+            yield Order(query, sources, crop)
+
+    def _moments(self, depsgraph, camera_object, mode, times, frame):
+        scene = depsgraph.scene
+        now, subframe = scene.frame_current, scene.frame_subframe
+        begin = now + subframe if frame is None else frame
+        first = None
+        try:
+            for time in begin + times:
+                self.frame_set(math.floor(time), time - math.floor(time))
+                moment = self._moment(depsgraph, camera_object, mode)
+                digests = [digest for digest, _, _ in moment.clouds]
+                if first is not None and digests != first:
+                    hint = "Switch Motion Blur off, or let them be the same over the shutter"
+                    raise UserError("splats that change or come and go within a frame cannot be blurred", hint=hint)
+                first = digests
+                yield moment
+        finally:
+            self.frame_set(math.floor(begin), begin - math.floor(begin))
+
+    def _moment(self, depsgraph, camera_object, mode):
+        clouds = list(gather(depsgraph))
+        mesh = occluders.encode(depsgraph) if mode != "NONE" and clouds else None
+        seen = []
+        for name, sign in self._eyes(depsgraph):
+            if name:
+                self.active_view_set(name)
+            seen.append((*framed_camera(self, camera_object, depsgraph), self._eye(camera_object.data, sign)))
+        return Moment(clouds, mesh, seen, exposure.focus_distance(camera_object, depsgraph))
+
+    def _eyes(self, depsgraph):
+        """(name of the view, -1 for the left eye, 1 for the right, 0 for none) of the scene's views."""
+        render = depsgraph.scene.render
+        if not render.use_multiview:
+            return [("", 0)]
+        names = [view.name for view in (render.stereo_views if render.views_format == "STEREO_3D" else render.views)]
+        used = [name for name in names if render.views[name].use]
+        return [(name, {"left": -1, "right": 1}.get(name, 0)) for name in used]
+
+    def _eye(self, camera, sign):
+        """The eye of a panorama as the backend's JSON, or None."""
+        stereo = camera.stereo
+        if not sign or camera.type != "PANO" or not stereo.use_spherical_stereo:
+            return None
+        fade = (stereo.pole_merge_angle_from, stereo.pole_merge_angle_to) if stereo.use_pole_merge else None
+        return {
+            "offset": sign * stereo.interocular_distance / 2,
+            "convergence": None if stereo.convergence_mode == "PARALLEL" else stereo.convergence_distance,
+            "fade": fade,
+        }
+
+    # ------------------------------------------------------------------ result
 
     def _fill_nothing(self):
         self.end_result(self.begin_result(0, 0, self.resolution_x, self.resolution_y))
 
-    def _fill(self, colour, alpha, depth, width, height):
-        result = self.begin_result(0, 0, width, height)
-        passes = result.layers[0].passes
-        _set_pass(passes["Combined"], np.concatenate([colour, alpha[..., None]], -1))
-        if "Depth" in passes:
-            _set_pass(passes["Depth"], np.where(depth > 0, depth, NOTHING)[..., None])
+    def _fill(self, pictures, layer, view):
+        """Hands the passes {name: [H, W, channels]} to Blender."""
+        height, width = pictures["Combined"].shape[:2]
+        for name in {"Front", "Back"} & pictures.keys():
+            self.add_pass(name, 4, "RGBA", layer=layer)
+        result = self.begin_result(0, 0, width, height, layer=layer, view=view)
+        for target in result.layers[0].passes:
+            if target.name in pictures:
+                target.rect.foreach_set(np.ascontiguousarray(pictures[target.name], np.float32).reshape(-1))
         self.end_result(result)
 
 
-def _set_pass(target, picture):
-    upward = np.ascontiguousarray(picture[::-1], np.float32)  # Blender's rows go up
-    target.rect.foreach_set(upward.reshape(-1))
+def composed(layers, drawn, ground):
+    """Passes of the frame: front, objects, back and ground laid over each other.
+
+    layers: of a `Frame`; drawn: passes of Cycles, or none; ground: scene linear RGB behind everything, or None.
+    """
+    depth = np.where(layers["depth"] > 0, layers["depth"], NOTHING)
+    if not drawn:
+        pictures = {"Combined": layers["combined"], "Depth": depth}
+        return pictures | ({"Front": layers["front"], "Back": layers["back"]} if "back" in layers else {})
+    combined = over(layers["front"], over(drawn["Combined"], layers["back"]))
+    if ground is not None:
+        combined = over(combined, np.append(ground, 1).astype(np.float32))
+    if "Depth" in drawn and not layers["depth"].any():  # no splats
+        depth = drawn["Depth"]
+    return {**drawn, "Combined": combined, "Depth": depth}
+
+
+@dataclass
+class Moment:
+    """The scene at one time: clouds of (digest, matrix [4, 4], source), the objects' mesh as PLY or None, and for each
+    eye (camera as JSON, crop, eye as JSON or None); focus: metres along the axis that are sharp."""
+
+    clouds: list
+    mesh: bytes | None
+    cameras: list
+    focus: float
+
+
+def over(front, back):
+    """[H, W, 4] of a premultiplied picture over another, or over one colour [4]."""
+    return front + (1 - front[..., 3:]) * back
+
+
+def _empty(order):
+    """A frame of a scene without splats."""
+    camera = order.query["views"][0]["camera"]
+    shape = camera["height"], camera["width"]
+    layers = {name: np.zeros((*shape, 1 if name == "depth" else 4), np.float32) for name in order.query["layers"]}
+    if order.query["background"] is not None:
+        layers["combined"][...] = (*order.query["background"], 1)
+    return Frame(layers, 0.0)
 
 
 def gather(depsgraph):
@@ -112,34 +329,48 @@ def _digest(obj):
     return _digests[uid]
 
 
-def camera_json(engine, camera_object, depsgraph):
-    """Camera of the frame, or of its border region, as the backend's JSON (OpenCV axes, row 0 at the top)."""
+def framed_camera(engine, camera_object, depsgraph):
+    """Camera of the frame, or of its border region, as the backend's JSON (OpenCV axes, row 0 at the top), and the
+    columns and rows from the bottom of its picture that Blender wants."""
     render = depsgraph.scene_eval.render
     full_width, full_height = cameras.resolution(render)
-    K = cameras.intrinsics(camera_object, depsgraph, render, full_width, full_height)
     left, right, bottom, top = 0, full_width, 0, full_height
     if render.use_border:
         # as Blender's render pipeline cuts it: towards zero
         left, right = int(render.border_min_x * full_width), int(render.border_max_x * full_width)
         bottom, top = int(render.border_min_y * full_height), int(render.border_max_y * full_height)
-    K[0, 2] -= left
-    K[1, 2] -= full_height - top
-    return {
-        "model": "pinhole",
-        "width": right - left,
-        "height": top - bottom,
+    model, K = cameras.lens(camera_object, depsgraph, render, full_width, full_height)
+    width, height, crop = right - left, top - bottom, (slice(None), slice(None))
+    if model == "equirect":  # the backend draws whole ones
+        width, height, crop = full_width, full_height, (slice(left, right), slice(bottom, top))
+    else:
+        K[0, 2] -= left + cameras.stereo_shift(engine, camera_object, full_width, full_height)
+        K[1, 2] -= full_height - top
+    spherical = camera_object.data.stereo.use_spherical_stereo and model == "equirect"
+    matrix = camera_object.matrix_world
+    if render.use_multiview:
+        matrix = engine.camera_model_matrix(camera_object, use_spherical_stereo=spherical)
+    camera = {
+        "model": model,
+        "width": width,
+        "height": height,
         "K": K.tolist(),
-        "camera_to_world": (cameras.rigid(engine.camera_model_matrix(camera_object)) @ OPENCV).tolist(),
+        "camera_to_world": (cameras.rigid(matrix) @ OPENCV).tolist(),
         "axes": "opencv",
     }
+    return camera, crop
 
 
-def scene_linear(colour, alpha):
-    """Premultiplied sRGB-encoded [H, W, 3] -> premultiplied linear: the encoding holds for the colour without alpha."""
-    a = alpha[..., None]
-    encoded = np.clip(colour / np.maximum(a, 1e-6), 0, None)
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    return (linear * a).astype(np.float32)
+def _through_lens(camera, point, focus):
+    """The camera from a point of its lens [2] (metres right and up); what lies at `focus` stays where it is."""
+    if not np.any(point):
+        return camera
+    pose, K = np.array(camera["camera_to_world"]), np.array(camera["K"])
+    right, down = point[0], -point[1]
+    pose[:3, 3] += pose[:3, 0] * right + pose[:3, 1] * down
+    K[0, 2] += K[0, 0] * right / focus
+    K[1, 2] += K[1, 1] * down / focus
+    return {**camera, "camera_to_world": pose.tolist(), "K": K.tolist()}
 
 
 def background(world):
@@ -163,6 +394,7 @@ def forget_changed(_scene, depsgraph):
 @persistent
 def forget_all(*_):
     _digests.clear()
+    _ahead.clear()
 
 
 def _panels():
@@ -173,6 +405,8 @@ def _panels():
 
 
 def register():
+    bpy.utils.register_class(RenderSettings)
+    bpy.types.Scene.skyworld_render = PointerProperty(type=RenderSettings)
     bpy.utils.register_class(SkyWorldRenderEngine)
     bpy.app.handlers.depsgraph_update_post.append(forget_changed)
     bpy.app.handlers.load_pre.append(forget_all)
@@ -185,5 +419,7 @@ def unregister():
         getattr(panel, "COMPAT_ENGINES", set()).discard(ENGINE)
     bpy.app.handlers.load_pre.remove(forget_all)
     bpy.app.handlers.depsgraph_update_post.remove(forget_changed)
-    _digests.clear()
+    forget_all()
     bpy.utils.unregister_class(SkyWorldRenderEngine)
+    del bpy.types.Scene.skyworld_render
+    bpy.utils.unregister_class(RenderSettings)

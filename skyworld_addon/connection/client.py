@@ -22,16 +22,18 @@ class UnreachableError(UserError):
     """The backend does not answer at all."""
 
 
+CHANNELS = {"combined": 4, "front": 4, "back": 4, "depth": 1}
+
+
 @dataclass(frozen=True)
 class Frame:
-    """colour [H, W, 3] premultiplied, sRGB-encoded; alpha [H, W]; depth [H, W] camera z in metres, 0 = nothing.
+    """layers: name -> [H, W, 4] premultiplied and scene linear, or depth [H, W, 1] in metres, 0 = nothing.
 
-    Row 0 is the top. seconds: the backend's own time.  how: how it drew, in a few words ("in one pass").
+    Row 0 is the bottom, as Blender has it. seconds: the backend's own time.  how: how it drew, in a few words ("in one
+    pass").
     """
 
-    colour: np.ndarray
-    alpha: np.ndarray
-    depth: np.ndarray
+    layers: dict
     seconds: float
     how: str = ""
 
@@ -109,58 +111,24 @@ class Client:
         finally:
             connection.close()
 
-    def frame(self, splats, camera, *, cancelled=lambda: False):
-        """Renders one `Frame`, or None when `cancelled` says so.
+    def begin_frame(self, query, meshes=None):
+        """A `PendingFrame`: the backend draws while the caller does something else.
 
-        splats: list of (digest, matrix [4, 4] object to world, make_bytes); make_bytes() gives the PLY of
-        the digest and is only called when the backend does not have it. camera: Camera as JSON.
+        query: the body of POST /frames: splats (digests), views, layers, background. meshes: digest -> bytes, which go
+        over without asking the caller again.
         """
-        query = {
-            "splats": [{"digest": digest, "matrix": np.ravel(matrix).tolist()} for digest, matrix, _ in splats],
-            "camera": camera,
-            "background": None,
-        }
-        source = {digest: make_bytes for digest, _, make_bytes in splats}
-        for _ in range(3):  # a small cache may push one upload out while the next arrives
-            answer = self._patiently(cancelled, "POST", "/frames", query)
-            if answer is None:
-                return None
-            status, headers, data = answer
-            if status == 200:
-                return _frame(headers, data)
-            document = _json(data)
-            if status != 409:
-                raise _refusal(document, "The backend could not render the frame (HTTP {status})", status=status)
-            for digest in document["missing"]:
-                sent = self._patiently(cancelled, "PUT", f"/splats/{quote(digest)}", source[digest]())
-                if sent is None:
-                    return None
-                if sent[0] >= 400:
-                    problem = "The backend refuses the splats (HTTP {status})"
-                    raise _refusal(_json(sent[2]), problem, status=sent[0])
-        raise UserError(
-            "The backend's cache is too small for the splats of this scene", hint="Hide some from the render"
-        )
+        return PendingFrame(self, query, meshes or {})
 
-    def _patiently(self, cancelled, *request):
-        """`call` in a thread, so that a cancelled render need not wait for its answer."""
-        outcome = []
-
-        def work():
-            try:
-                outcome.append(self.call(*request, timeout=FRAME_SECONDS))
-            except UserError as error:
-                outcome.append(error)
-
-        thread = threading.Thread(target=work, name="SkyWorld frame", daemon=True)
-        thread.start()
-        while thread.is_alive():
-            if cancelled():
-                return None
-            thread.join(POLL_SECONDS)
-        if isinstance(outcome[0], Exception):
-            raise outcome[0]
-        return outcome[0]
+    def supply(self, sources, cancelled=lambda: False):
+        """Sends what of the sources, digest -> function that gives the bytes, the backend has not got; False if
+        `cancelled`."""
+        for digest, source in sources.items():
+            path, sent = f"/splats/{quote(digest)}", True
+            if callable(source) and self.call("HEAD", path)[0] == 404:
+                sent = Request(self, "PUT", path, source()).wait(cancelled)
+            if not sent:
+                return False
+        return True
 
     def _connection(self, timeout):
         address = urlsplit(self.url if "//" in self.url else f"http://{self.url}")
@@ -181,20 +149,91 @@ class Client:
         return UnreachableError(problem, hint="Press Restart", fix="restart", url=self.url, reason=error)
 
 
+class Request:
+    """A request that waits for its answer in a thread, so that a cancelled render need not."""
+
+    def __init__(self, client, *request, meshes=None):
+        self._outcome = []
+        arguments = (client, request, meshes or {})
+        self._thread = threading.Thread(target=self._work, args=arguments, name="SkyWorld frame", daemon=True)
+        self._thread.start()
+
+    def _work(self, client, request, meshes):
+        try:
+            answer = client.call(*request, timeout=FRAME_SECONDS)
+            missing = set(_json(answer[2])["missing"]) if answer[0] == 409 else set()
+            if missing and missing <= meshes.keys():
+                for digest in missing:
+                    client.call("PUT", f"/splats/{quote(digest)}", meshes[digest], timeout=FRAME_SECONDS)
+                answer = client.call(*request, timeout=FRAME_SECONDS)
+            self._outcome.append(answer)
+        except UserError as error:
+            self._outcome.append(error)
+
+    def wait(self, cancelled=lambda: False):
+        """(status, headers, bytes), or None when `cancelled` says so."""
+        while self._thread.is_alive():
+            if cancelled():
+                return None
+            self._thread.join(POLL_SECONDS)
+        if isinstance(self._outcome[0], Exception):
+            raise self._outcome[0]
+        return self._outcome[0]
+
+
+class PendingFrame:
+    """A frame that is asked for."""
+
+    def __init__(self, client, query, meshes):
+        self.client, self.query, self.meshes = client, query, meshes
+        self._request = Request(client, "POST", "/frames", query, meshes=meshes)
+
+    def result(self, sources, cancelled=lambda: False):
+        """The `Frame`, or None when `cancelled` says so.
+
+        sources: digest -> its bytes, or a function that gives them and is called, here, where the backend has not got
+        them.
+        """
+        for _ in range(3):  # a small cache may push one upload out while the next arrives
+            answer = self._request.wait(cancelled)
+            if answer is None:
+                return None
+            status, headers, data = answer
+            if status == 200:
+                return _frame(headers, data, self.query["layers"])
+            document = _json(data)
+            if status != 409:
+                raise _refusal(document, "The backend could not render the frame (HTTP {status})", status=status)
+            for digest in document["missing"]:
+                source = sources[digest]
+                body = source() if callable(source) else source
+                sent = Request(self.client, "PUT", f"/splats/{quote(digest)}", body).wait(cancelled)
+                if sent is None:
+                    return None
+                if sent[0] >= 400:
+                    problem = "The backend refuses the splats (HTTP {status})"
+                    raise _refusal(_json(sent[2]), problem, status=sent[0])
+            self._request = Request(self.client, "POST", "/frames", self.query, meshes=self.meshes)
+        raise UserError(
+            "The backend's cache is too small for the splats of this scene", hint="Hide some from the render"
+        )
+
+
 def digest_of(data):
     return hashlib.sha256(data).hexdigest()
 
 
-def _frame(headers, data):
+def _frame(headers, data, names):
     width, height = int(headers["X-Width"]), int(headers["X-Height"])
-    values = np.frombuffer(data, "<f4")
-    if values.size != width * height * 5:
+    values, layers = np.frombuffer(data, "<f4"), {}
+    if values.size != width * height * sum(CHANNELS[name] for name in names):
         raise UserError(
             "The backend sent a frame of a wrong size", hint="Update the backend: its version differs from the add-on's"
         )
-    values = values.reshape(height, width, 5)
-    seconds, how = float(headers.get("X-Seconds") or 0), headers.get("X-How") or ""
-    return Frame(values[..., :3], values[..., 3], values[..., 4], seconds, how)
+    for name in names:
+        layer, values = np.split(values, [width * height * CHANNELS[name]])
+        layers[name] = layer.reshape(height, width, CHANNELS[name])
+    return Frame(layers, float(headers.get("X-Seconds") or 0), headers.get("X-How") or "")
 
 
 def _json(data):

@@ -40,6 +40,37 @@ def intrinsics(camera, depsgraph, render, width, height):
     )
 
 
+def lens(camera, depsgraph, render, width, height):
+    """(model, K [3, 3]) of any camera object for a full frame of width x height pixels, as the backend knows cameras.
+
+    model: "pinhole", "ortho" (K in pixels per metre) or "equirect" (no K).
+    """
+    kind, panorama = camera.data.type, getattr(camera.data, "panorama_type", "")
+    if kind == "PERSP":
+        return "pinhole", intrinsics(camera, depsgraph, render, width, height)
+    if kind == "ORTHO":
+        P = camera.calc_matrix_camera(
+            depsgraph, x=width, y=height, scale_x=render.pixel_aspect_x, scale_y=render.pixel_aspect_y
+        )
+        fx, fy = P[0][0] * width / 2, P[1][1] * height / 2
+        return "ortho", np.array([[fx, 0, width / 2 * (1 + P[0][3])], [0, fy, height / 2 * (1 - P[1][3])], [0, 0, 1]])
+    whole = (-math.pi / 2, math.pi / 2, -math.pi, math.pi)
+    angles = [getattr(camera.data, name) for name in ("latitude_min", "latitude_max", "longitude_min", "longitude_max")]
+    if kind == "PANO" and panorama == "EQUIRECTANGULAR" and np.allclose(angles, whole, atol=1e-5):
+        return "equirect", np.eye(3)
+    hint = "Set its type to Perspective, Orthographic or Panoramic, Equirectangular all around"
+    raise UserError("splats cannot be drawn through the lens of the camera {name}", hint=hint, name=camera.name)
+
+
+def stereo_shift(engine, camera, width, height):
+    """Pixels to the left by which the eye that `engine` draws is shifted on the sensor."""
+    if not engine.active_view_get():
+        return 0.0
+    fit = camera.data.sensor_fit
+    size = height if fit == "VERTICAL" or (fit == "AUTO" and height > width) else width
+    return (engine.camera_shift_x(camera) - camera.data.shift_x) * size
+
+
 def rigid(matrix):
     """[4, 4] pose of a matrix_world without the object's scale, which a camera does not see."""
     location, rotation, _ = matrix.decompose()

@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import bpy  # noqa: E402
 
-ALLOWED = {"bpy", "bpy_extras", "bl_operators", "mathutils", "numpy", "blf", "gpu", "gpu_extras", "skyworld_addon"}
+BLENDER = {"bpy", "bpy_extras", "bl_operators", "mathutils", "blf", "gpu", "gpu_extras", "cycles"}
+ALLOWED = BLENDER | {"numpy", "skyworld_addon"}
 _import = builtins.__import__
 
 

@@ -16,7 +16,7 @@ TOKEN = "secret"
 
 
 class FakeBackend:
-    """colour: premultiplied RGB, alpha and depth of every pixel of every frame; files: {path in any world: bytes}."""
+    """colour: premultiplied, scene linear; alpha, depth: of every pixel of a frame; files: {path in a world: bytes}."""
 
     def __init__(self):
         self.jobs, self.log, self.splats, self.frames, self.pictures, self.files = [], [], {}, [], {}, {}
@@ -153,19 +153,28 @@ class _Handler(BaseHTTPRequestHandler):
         import numpy as np
 
         backend = self.backend
-        missing = [entry["digest"] for entry in query["splats"] if entry["digest"] not in backend.splats]
+        meshes = [view["occluders"] for view in query["views"] if view["occluders"]]
+        missing = [digest for digest in [*query["splats"], *meshes] if digest not in backend.splats]
         if missing:
             self.answer(409, {"missing": missing})
             return
         time.sleep(backend.frame_seconds)
         backend.frames.append(query)
-        camera = query["camera"]
-        pixel = np.array([*backend.colour, backend.alpha, backend.depth], "<f4")
-        picture = np.tile(pixel, (camera["height"], camera["width"], 1))
-        picture[0, :, :3] = 0  # the top row is black: a picture upside down would show
-        self.answer(
-            200, picture.tobytes(), "application/octet-stream", X_Width=camera["width"], X_Height=camera["height"]
-        )
+        camera = query["views"][0]["camera"]
+        shape = camera["height"], camera["width"]
+        colour, alpha = np.array(backend.colour), backend.alpha
+        if query["background"] is not None:
+            colour, alpha = colour + (1 - alpha) * np.array(query["background"]), 1.0
+        pixels = {"combined": [*colour, alpha], "front": [0, 0, 0, 0], "back": [*backend.colour, backend.alpha]}
+        pixels["depth"] = [backend.depth]
+        pictures = [np.tile(np.array(pixels[name], "<f4"), (*shape, 1)) for name in query["layers"]]
+        for picture in pictures:  # the top row is black: a picture upside down would show
+            picture[-1, :, :3] = backend.depth if picture.shape[-1] == 1 else 0
+        data = b"".join(picture.tobytes() for picture in pictures)
+        self.answer(200, data, "application/octet-stream", X_Width=shape[1], X_Height=shape[0])
+
+    def do_HEAD(self):
+        self.answer(204 if self.path.rpartition("/")[2] in self.backend.splats else 404)
 
     def do_PUT(self):
         body = self.body()

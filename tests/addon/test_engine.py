@@ -5,7 +5,7 @@ import math
 import bpy
 import numpy as np
 import pytest
-from mathutils import Matrix
+from mathutils import Matrix, Vector
 
 from skyworld_addon.jobs import session
 from skyworld_addon.scene import ply
@@ -45,12 +45,13 @@ def linear(v):
 
 
 def test_standard_shows_the_rasterizers_colour_exactly(scene, backend, tmp_path):
-    backend.colour = (0.5, 0.25, 0.125)
+    encoded = (0.5, 0.25, 0.125)
+    backend.colour = linear(encoded)
     scene.render.image_settings.file_format = "PNG"
     scene.render.image_settings.color_depth = "8"
     pixels = render(scene, tmp_path, ".png")
     assert pixels.shape == (16, 32, 4)
-    np.testing.assert_allclose(pixels[5, 5, :3], backend.colour, atol=0.6 / 255)
+    np.testing.assert_allclose(pixels[5, 5, :3], encoded, atol=0.6 / 255)
     assert pixels[0].max() <= 1 and (pixels[0, :, :3] == 0).all()  # the top row is at the top
 
 
@@ -62,45 +63,73 @@ def test_half_covered_pixels_lie_over_the_worlds_colour(scene, backend, tmp_path
     if tree:
         tree.nodes.clear()
     pixels = render(scene, tmp_path)
-    np.testing.assert_allclose(
-        pixels[5, 5, :3], 0.5 * linear((0.6, 0.4, 0.2)) + 0.5 * np.array((0.1, 0.2, 0.3)), atol=1e-4
-    )
-    assert pixels[5, 5, 3] == 1
+    assert backend.frames[0]["background"] == pytest.approx((0.1, 0.2, 0.3))
+    np.testing.assert_allclose(pixels[5, 5], (0.35, 0.3, 0.25, 1), atol=1e-4)
 
 
 def test_a_transparent_film_keeps_alpha(scene, backend, tmp_path):
     backend.alpha, backend.colour = 0.5, (0.3, 0.2, 0.1)
     scene.render.film_transparent = True
     pixels = render(scene, tmp_path)
-    np.testing.assert_allclose(pixels[5, 5], [*(0.5 * linear((0.6, 0.4, 0.2))), 0.5], atol=1e-4)
+    assert backend.frames[0]["background"] is None
+    np.testing.assert_allclose(pixels[5, 5], [0.3, 0.2, 0.1, 0.5], atol=1e-4)
 
 
-def test_the_depth_pass_is_in_metres(scene, backend, tmp_path, monkeypatch):
-    from skyworld_addon import engine
+def passes_of(path):
+    """{name: [H, W, channels]} of a multi-layer EXR, read by itself: uncompressed, 32 bits, rows from the top."""
+    data = path.read_bytes()
+    at, attributes = 8, {}
+    while data[at]:
+        name, _, rest = data[at : at + 300].partition(b"\0")
+        kind, _, rest = rest.partition(b"\0")
+        at += len(name) + len(kind) + 2
+        size = int.from_bytes(data[at : at + 4], "little")
+        attributes[name.decode()] = data[at + 4 : at + 4 + size]
+        at += 4 + size
+    left, top, right, bottom = np.frombuffer(attributes["dataWindow"], "<i4")
+    channels, text = [], attributes["channels"]
+    while text[0]:
+        name, _, text = text.partition(b"\0")
+        channels.append((name.decode(), int.from_bytes(text[:4], "little")))
+        text = text[16:]
+    width, height = right - left + 1, bottom - top + 1
+    rows = np.frombuffer(data[at + 1 + 8 * height :], np.uint8).reshape(height, -1)[:, 8:]
+    pictures, start = {}, 0
+    for name, kind in channels:
+        size = width * (2 if kind == 1 else 4)
+        row = np.ascontiguousarray(rows[:, start : start + size])
+        pictures[name] = row.view("<f2" if kind == 1 else "<f4")
+        start += size
+    return pictures
 
-    scene.view_layers[0].use_pass_z = True
-    seen, fill = {}, engine._set_pass
 
-    def watched(target, picture):
-        fill(target, picture)
-        seen[target.name] = np.array(target.rect)
-
-    monkeypatch.setattr(engine, "_set_pass", watched)
-    render(scene, tmp_path)
-    assert set(seen) == {"Combined", "Depth"} and set(seen["Depth"].ravel()) == {np.float32(backend.depth)}
+def test_a_multilayer_exr_has_colour_alpha_and_depth_in_metres(scene, backend, tmp_path):
+    scene.view_layers[0].use_pass_z, scene.render.film_transparent = True, True
+    backend.alpha, backend.colour = 0.5, (0.3, 0.2, 0.1)
+    image = scene.render.image_settings
+    if hasattr(image, "media_type"):
+        image.media_type = "MULTI_LAYER_IMAGE"
+    image.file_format, image.color_depth, image.exr_codec = "OPEN_EXR_MULTILAYER", "32", "NONE"
+    if hasattr(image, "use_exr_interleave"):
+        image.use_exr_interleave = True
+    scene.render.filepath = str(tmp_path / "frame.exr")
+    bpy.ops.render.render(write_still=True)
+    pictures = passes_of(tmp_path / "frame.exr")
+    combined = [pictures[f"ViewLayer.Combined.{c}"][5, 5] for c in "RGBA"]
+    assert combined == pytest.approx((0.3, 0.2, 0.1, 0.5)) and (pictures["ViewLayer.Depth.Z"] == backend.depth).all()
 
 
 def test_the_backend_gets_the_camera_and_the_splats_with_their_matrix(scene, backend, tmp_path):
     scene.camera.data.shift_x = 0.1
     render(scene, tmp_path)
-    query = backend.frames[0]
-    camera = query["camera"]
+    (view,) = backend.frames[0]["views"]
+    camera = view["camera"]
     assert (camera["width"], camera["height"], camera["axes"]) == (32, 16, "opencv")
     f = 16 / math.tan(scene.camera.data.angle_x / 2)
     np.testing.assert_allclose(camera["K"], [[f, 0, 16 - 3.2], [0, f, 8], [0, 0, 1]], atol=1e-4)
     pose = np.array(scene.camera.matrix_world) @ np.diag([1, -1, -1, 1])
     np.testing.assert_allclose(camera["camera_to_world"], pose, atol=1e-5)
-    matrix = np.array(query["splats"][0]["matrix"]).reshape(4, 4)
+    matrix = np.array(view["matrices"][0]).reshape(4, 4)
     np.testing.assert_allclose(matrix, Matrix.Translation((1, 2, 3)))
     (sent,) = backend.splats.values()
     (tmp_path / "sent.ply").write_bytes(sent)
@@ -112,7 +141,7 @@ def test_a_border_renders_its_part_with_the_same_camera(scene, backend, tmp_path
     scene.render.border_min_x, scene.render.border_max_x = 0.25, 0.75
     scene.render.border_min_y, scene.render.border_max_y = 0.5, 1.0
     assert render(scene, tmp_path).shape == (8, 16, 4)
-    K = np.array(backend.frames[0]["camera"]["K"])
+    K = np.array(backend.frames[0]["views"][0]["camera"]["K"])
     assert K[0, 2] == pytest.approx(16 - 8) and K[1, 2] == pytest.approx(8 - 0)
     scene.render.use_crop_to_border = False
     assert render(scene, tmp_path).shape == (16, 32, 4)
@@ -143,17 +172,19 @@ def test_an_animation_renders_every_frame(scene, backend, tmp_path):
     scene.render.filepath = str(tmp_path / "frames" / "####")
     bpy.ops.render.render(animation=True)
     assert [p.name for p in sorted((tmp_path / "frames").iterdir())] == ["0001.exr", "0002.exr", "0003.exr"]
-    places = [frame["camera"]["camera_to_world"][1][3] for frame in backend.frames]
+    places = [frame["views"][0]["camera"]["camera_to_world"][1][3] for frame in backend.frames]
     assert places == sorted(places) and places[0] < places[-1]
 
 
-@pytest.mark.parametrize("case", ["ortho", "no backend", "no camera"])
+@pytest.mark.parametrize("case", ["fisheye", "half a panorama", "no backend", "no camera"])
 def test_what_cannot_be_rendered_is_said(scene, backend, tmp_path, case, monkeypatch):
     from skyworld_addon import preferences
 
-    if case == "ortho":
-        scene.camera.data.type = "ORTHO"
-        words = "orthographic"
+    if case == "fisheye":
+        scene.camera.data.type, words = "PANO", "lens"
+    elif case == "half a panorama":
+        scene.camera.data.type, scene.camera.data.panorama_type, words = "PANO", "EQUIRECTANGULAR", "all around"
+        scene.camera.data.longitude_min = 0
     elif case == "no camera":
         scene.camera = None
         words = "(?i)camera"
@@ -162,6 +193,196 @@ def test_what_cannot_be_rendered_is_said(scene, backend, tmp_path, case, monkeyp
         words = "not installed"
     with pytest.raises(RuntimeError, match=words):
         render(scene, tmp_path)
+
+
+def project(camera, point):
+    """Pixel of a world point through the backend's camera."""
+    local = np.linalg.inv(camera["camera_to_world"]) @ (*point, 1)
+    w = 1 if camera["model"] == "ortho" else local[2]
+    return (np.array(camera["K"]) @ (local[0] / w, local[1] / w, 1))[:2]
+
+
+@pytest.mark.parametrize("kind", ["PERSP", "ORTHO"])
+@pytest.mark.parametrize("fit", ["AUTO", "HORIZONTAL", "VERTICAL"])
+@pytest.mark.parametrize(
+    ("size", "aspect"), [((64, 32), (1, 1)), ((32, 64), (1, 1)), ((64, 32), (1, 2)), ((40, 40), (2, 1))]
+)
+def test_a_point_is_drawn_where_blender_sees_it(scene, backend, tmp_path, kind, fit, size, aspect):
+    from bpy_extras.object_utils import world_to_camera_view
+
+    render_, camera = scene.render, scene.camera.data
+    render_.resolution_x, render_.resolution_y = (2 * side for side in size)
+    render_.pixel_aspect_x, render_.pixel_aspect_y = aspect
+    camera.type, camera.sensor_fit, camera.shift_x, camera.shift_y, camera.ortho_scale = kind, fit, 0.13, -0.2, 5
+    render(scene, tmp_path)
+    seen = backend.frames[0]["views"][0]["camera"]
+    assert (seen["width"], seen["height"]) == size
+    for offset in ((0.3, 0.2, -3), (-0.5, 0.7, -6)):
+        point = scene.camera.matrix_world @ Vector(offset)
+        x, y, _ = world_to_camera_view(scene, scene.camera, point)
+        np.testing.assert_allclose(project(seen, point), (x * size[0], (1 - y) * size[1]), atol=1e-3)
+
+
+def test_a_panorama_is_drawn_whole_and_a_border_cut_from_it(scene, backend, tmp_path):
+    camera = scene.camera.data
+    camera.type, camera.panorama_type = "PANO", "EQUIRECTANGULAR"
+    scene.render.use_border = scene.render.use_crop_to_border = True
+    scene.render.border_min_x, scene.render.border_max_x = 0.5, 1.0
+    scene.render.border_min_y, scene.render.border_max_y = 0.5, 1.0
+    pixels = render(scene, tmp_path)
+    seen = backend.frames[0]["views"][0]["camera"]
+    assert (seen["model"], seen["width"], seen["height"], pixels.shape[:2]) == ("equirect", 32, 16, (8, 16))
+    assert (pixels[0, :, :3] == 0).all() and pixels[1, 0, 0] > 0  # the top row is in it
+
+
+def test_each_eye_of_a_stereo_panorama_has_its_own_place(scene, backend, tmp_path):
+    camera = scene.camera.data
+    camera.type, camera.panorama_type = "PANO", "EQUIRECTANGULAR"
+    camera.stereo.use_spherical_stereo, camera.stereo.interocular_distance = True, 0.07
+    camera.stereo.convergence_mode, camera.stereo.use_pole_merge = "PARALLEL", True
+    scene.render.use_multiview = True
+    scene.render.filepath = str(tmp_path / "eye.exr")
+    bpy.ops.render.render(write_still=True)
+    assert {file.name for file in tmp_path.glob("eye*")} == {"eye_L.exr", "eye_R.exr"}
+    left, right = (frame["views"][0] for frame in backend.frames)
+    assert left["eye"]["offset"] == pytest.approx(-0.035) and right["eye"]["offset"] == pytest.approx(0.035)
+    assert left["camera"] == right["camera"] and left["eye"]["convergence"] is None and left["eye"]["fade"]
+
+
+def test_the_two_eyes_of_a_perspective_camera_converge(scene, backend, tmp_path):
+    stereo = scene.camera.data.stereo
+    stereo.interocular_distance, stereo.convergence_distance, stereo.convergence_mode = 0.1, 4.0, "OFFAXIS"
+    scene.render.use_multiview = True
+    render_to = tmp_path / "eye.exr"
+    scene.render.filepath = str(render_to)
+    bpy.ops.render.render(write_still=True)
+    left, right = (frame["views"][0]["camera"] for frame in backend.frames)
+    apart = np.array(right["camera_to_world"])[:3, 3] - np.array(left["camera_to_world"])[:3, 3]
+    assert np.linalg.norm(apart) == pytest.approx(0.1, abs=1e-5)
+    meeting = scene.camera.matrix_world @ Vector((0.4, 0.1, -4))
+    np.testing.assert_allclose(project(left, meeting), project(right, meeting), atol=0.01)
+
+
+def test_motion_blur_is_the_mean_over_the_open_shutter(scene, backend, tmp_path):
+    hill = bpy.data.objects["hill"]
+    hill.keyframe_insert("location", frame=1)
+    hill.location.x += 2
+    hill.keyframe_insert("location", frame=3)
+    scene.render.use_motion_blur, scene.render.motion_blur_shutter, scene.skyworld_render.samples = True, 0.5, 8
+    scene.frame_set(2)
+    render(scene, tmp_path)
+    (query,) = backend.frames
+    places = np.array([view["matrices"][0][3] for view in query["views"]])
+    poses = np.array([view["camera"]["camera_to_world"] for view in query["views"]])
+    assert len(places) == 8 and places.mean() == pytest.approx(2, abs=0.01)
+    assert np.all(np.diff(places) > 0) and 0.4 < np.ptp(places) < 0.7  # metres; eased keys
+    assert np.ptp(poses[:, :3, 3], axis=0).max() > 0, "the camera flies meanwhile"
+    assert hill.matrix_world.translation.x == pytest.approx(2, abs=0.01)
+
+
+@pytest.mark.parametrize("blades", [0, 6])
+def test_depth_of_field_keeps_sharp_what_is_in_focus(scene, backend, tmp_path, blades):
+    dof = scene.camera.data.dof
+    dof.use_dof, dof.focus_distance, dof.aperture_fstop, dof.aperture_blades = True, 3.0, 1.4, blades
+    scene.skyworld_render.samples = 12
+    render(scene, tmp_path)
+    cameras = [view["camera"] for view in backend.frames[0]["views"]]
+    assert len(cameras) == 12
+    sharp, far = (scene.camera.matrix_world @ Vector((0.2, 0.1, -z)) for z in (3, 9))
+    assert np.ptp([project(camera, sharp) for camera in cameras], axis=0).max() < 1e-4
+    blur = np.array([project(camera, far) for camera in cameras])
+    radius = scene.camera.data.lens * 1e-3 / 2.8
+    circle = radius * cameras[0]["K"][0][0] * (1 / 3 - 1 / 9)
+    reach = np.linalg.norm(blur - blur.mean(0), axis=1).max()
+    assert 0.75 * circle < reach < 1.1 * circle
+
+
+def test_the_focus_follows_its_object(scene, backend, tmp_path):
+    target = bpy.data.objects.new("sharp", None)
+    scene.collection.objects.link(target)
+    target.location = scene.camera.matrix_world @ Vector((1, 0.5, -5))
+    scene.camera.data.dof.use_dof, scene.camera.data.dof.focus_object = True, target
+    render(scene, tmp_path)
+    cameras = [view["camera"] for view in backend.frames[0]["views"]]
+    assert np.ptp([project(camera, target.location) for camera in cameras], axis=0).max() < 1e-3
+
+
+def cube(scene, place, colour=(0.8, 0.1, 0.1)):
+    bpy.ops.mesh.primitive_cube_add(size=1, location=place)
+    cube = bpy.context.object
+    cube.data.materials.append(emitting(colour))
+    scene.cycles.samples, scene.cycles.use_denoising = 8, False
+    return cube
+
+
+def emitting(colour):
+    material = bpy.data.materials.new("glow")
+    material.use_nodes = True
+    tree = material.node_tree
+    tree.nodes.clear()
+    glow, output = tree.nodes.new("ShaderNodeEmission"), tree.nodes.new("ShaderNodeOutputMaterial")
+    glow.inputs["Color"].default_value = (*colour, 1)
+    tree.links.new(glow.outputs[0], output.inputs[0])
+    return material
+
+
+def test_cycles_draws_the_objects_over_the_back_layer(scene, backend, tmp_path):
+    obj = cube(scene, scene.camera.matrix_world @ Vector((0, 0, -4)))
+    backend.alpha, backend.colour = 0.5, (0.3, 0.2, 0.1)
+    scene.render.film_transparent = True
+    pixels = render(scene, tmp_path)
+    (query,) = backend.frames
+    assert query["layers"] == ["front", "back", "depth"] and query["background"] is None
+    np.testing.assert_allclose(pixels[8, 16], (0.8, 0.1, 0.1, 1), atol=1e-3)
+    np.testing.assert_allclose(pixels[4, 1], (0.3, 0.2, 0.1, 0.5), atol=1e-3)
+    mesh = backend.splats[query["views"][0]["occluders"]]
+    assert b"element vertex 8" in mesh and b"element face 12" in mesh
+    vertices = np.frombuffer(mesh, "<f4", 24, mesh.index(b"end_header\n") + 11).reshape(8, 3)
+    np.testing.assert_allclose(vertices.mean(0), obj.location, atol=1e-5)
+    assert not scene.render.use_border and bpy.data.objects["hill"].visible_camera
+
+
+def test_the_world_lies_behind_objects_and_splats(scene, backend, tmp_path):
+    cube(scene, scene.camera.matrix_world @ Vector((0, 0, -4)))
+    backend.alpha, backend.colour = 0.5, (0.3, 0.2, 0.1)
+    scene.world = bpy.data.worlds.new("sky")
+    scene.world.color = (0.1, 0.2, 0.3)
+    if scene.world.node_tree:
+        scene.world.node_tree.nodes.clear()
+    pixels = render(scene, tmp_path)
+    np.testing.assert_allclose(pixels[4, 1], (0.35, 0.3, 0.25, 1), atol=1e-3)
+    np.testing.assert_allclose(pixels[8, 16], (0.8, 0.1, 0.1, 1), atol=1e-3)
+
+
+def test_objects_need_no_splats(scene, backend, tmp_path):
+    bpy.data.objects["hill"].hide_render = True
+    cube(scene, scene.camera.matrix_world @ Vector((0, 0, -4)))
+    assert render(scene, tmp_path)[8, 16, 0] == pytest.approx(0.8, abs=1e-3) and not backend.frames
+
+
+def test_shadow_catchers_and_hidden_objects_split_nothing(scene, backend, tmp_path):
+    catcher, hidden = (cube(scene, scene.camera.matrix_world @ Vector((x, 0, -4))) for x in (-1, 1))
+    catcher.is_shadow_catcher, hidden.hide_render = True, True
+    render(scene, tmp_path)
+    assert backend.frames[0]["views"][0]["occluders"] is None
+
+
+def test_splats_only_leaves_the_objects_out(scene, backend, tmp_path):
+    cube(scene, scene.camera.matrix_world @ Vector((0, 0, -4)))
+    scene.skyworld_render.objects = "NONE"
+    render(scene, tmp_path)
+    (query,) = backend.frames
+    assert query["views"][0]["occluders"] is None and query["layers"] == ["combined", "depth"]
+
+
+def test_the_backend_draws_the_next_frame_while_blender_writes_this_one(scene, backend, tmp_path):
+    cube(scene, (0, 5, 1)).keyframe_insert("location", frame=1)
+    bpy.context.object.location.x = 1
+    bpy.context.object.keyframe_insert("location", frame=3)
+    scene.skyworld_render.objects = "LAYERS"
+    scene.render.filepath = str(tmp_path / "frames" / "####")
+    bpy.ops.render.render(animation=True)
+    assert len(backend.frames) == 3, "each frame is drawn once: the guesses were right"
 
 
 def test_render_shot_writes_frames_and_a_film_into_the_world(backend, world_folder):

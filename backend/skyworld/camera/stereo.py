@@ -1,9 +1,9 @@
 """Omni-directional stereo: the panorama of an eye that turns with the direction in which it looks.
 
-The eye stands `offset` to the right of the direction of the pixel (Peleg et al. 2001, "Omnistereo"), and looks along it,
-or at the point at the distance of convergence. A point is therefore seen where one panorama from the centre shows another
-point; moving all points there gives the panorama of the eye. Conventions and the fade towards the poles are those of
-Cycles.
+The eye stands `offset` to the right of the direction of the pixel (Peleg et al. 2001, "Omnistereo"), and looks along
+it, or at the point at the distance of convergence. A point is therefore seen where one panorama from the centre shows
+another point; moving all points there gives the panorama of the eye. Conventions and the fade towards the poles are
+those of Cycles.
 """
 
 from dataclasses import dataclass

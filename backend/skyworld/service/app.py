@@ -83,6 +83,7 @@ def application(state: Path, pipelines, stop) -> Starlette:
         Route("/jobs/{id}/preview", preview, methods=get),
         Route("/events", all_events, methods=get),
         Route("/worlds/file", world_file, methods=get),
+        Route("/splats/{digest}", has_splats, methods=["HEAD"]),
         Route("/splats/{digest}", put_splats, methods=["PUT"]),
         Route("/frames", frame, methods=post),
         Route("/shutdown", shutdown, methods=post),
@@ -189,6 +190,10 @@ async def world_file(request: Request) -> Response:
     if not file.is_file():
         raise RefusedError(404, f"The world has no file {relative}.")
     return FileResponse(file)
+
+
+async def has_splats(request: Request) -> Response:
+    return Response(status_code=204 if _service(request).cache.find(request.path_params["digest"]) else 404)
 
 
 async def put_splats(request: Request) -> Response:

@@ -13,7 +13,7 @@ ANGLE = st.floats(-3.1, 3.1)
 
 
 def ray(eye, yaw, elevation):
-    """Origin and direction, x right, y down, z forward: the pixel's direction, the eye beside it, turned to converge."""
+    """Origin and direction, x right, y down, z forward: along the pixel from the eye beside it, turned to converge."""
     forward = np.array([np.cos(elevation) * np.sin(yaw), -np.sin(elevation), np.cos(elevation) * np.cos(yaw)])
     offset = eye.offset
     if eye.fade:

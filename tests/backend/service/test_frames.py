@@ -37,7 +37,7 @@ def upload(backend, data):
     return digest
 
 
-def view(camera, matrices=(np.eye(4),), **more):
+def view(camera, matrices=((1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1),), **more):
     return {"camera": camera.to_json(), "matrices": [np.ravel(matrix).tolist() for matrix in matrices], **more}
 
 
@@ -184,7 +184,9 @@ def frame_workers(parent):
     return [int(pid) for pid, owner, command in found if int(owner) == parent and "--frames" in command]
 
 
-def test_unknown_splats_are_asked_for(backend, camera):
+def test_unknown_splats_are_asked_for(backend, splats, camera):
+    assert backend.http.head("/splats/" + "0" * 64).status_code == 404
+    assert backend.http.head(f"/splats/{upload(backend, splats[1])}").status_code == 204
     answer = backend.http.post("/frames", json=order(["0" * 64], [view(camera)]))
     assert answer.status_code == 409 and answer.json() == {"missing": ["0" * 64]}
 
