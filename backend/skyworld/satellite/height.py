@@ -42,7 +42,7 @@ _MOST_LAYERS = 400  # of the coarse sweep
 class Sweep:
     """smooth: cells (sigma) that the base surface is smoothed by.  window: cells.  reach: px up and down.
 
-    small, large: prices of semi-global matching; see `semi_global`.
+    small, large: prices of semi-global matching; see `semi_global`.  census: weight of the census transform.
     """
 
     smooth: float
@@ -50,11 +50,12 @@ class Sweep:
     reach: float
     small: int
     large: int
+    census: float = 0.0
 
 
 # Chosen on three Pleiades images of a quarry, as all settings of this module were; see docs/satellite.md.
 COARSE = Sweep(0, 5, 0, 4, 90)
-FINE = (Sweep(4, 9, 5.5, 2, 80), Sweep(2, 7, 3.5, 4, 80), Sweep(1, 5, 2.0, 16, 80))
+FINE = (Sweep(4, 9, 5.5, 2, 80), Sweep(2, 7, 3.5, 4, 80), Sweep(1, 5, 2.0, 16, 80, 0.5))
 
 
 def measure_heights(parameters: SatelliteHeightParameters) -> Iterator[Progress]:
@@ -138,7 +139,7 @@ def _coarse(views, pairs, east, north, limits, pixel_height: float, cell: float)
     axes = [axis[: len(axis) // factor * factor].reshape(-1, factor).mean(1) for axis in (east, north)]
     rig = make_rig([_blurred(view, factor / 3) for view in views], *axes, *limits)
     base = np.zeros(rig.shape, np.float32)
-    volume = yield from _volume(rig, pairs, base, layers, COARSE.window, (0.05, 0.2))
+    volume = yield from _volume(rig, pairs, base, layers, COARSE, (0.05, 0.2))
     layer, cost, _ = semi_global(volume, COARSE.small, COARSE.large, 8)
     up = _mended(layers[0] + step * layer, cost, 2 * step, 100)
     return _enlarged(up, axes, east, north)
@@ -155,12 +156,13 @@ def _blurred(view: View, sigma: float) -> View:
     return View(view.name, gaussian_filter(view.values, sigma), view.valid, view.project)
 
 
-def _volume(rig: Rig, pairs, base, layers, window: int, share: tuple[float, float]) -> Iterator[Progress]:
+def _volume(rig: Rig, pairs, base, layers, sweep: Sweep, share: tuple[float, float]) -> Iterator[Progress]:
     """The cost volume, eight layers at a time."""
     volume = np.empty((*rig.shape, len(layers)), np.uint8)
     for start in range(0, len(layers), 8):
         yield Progress(share[0] + (share[1] - share[0]) * start / len(layers), "comparing the images")
-        cost_volume(rig, pairs, base, layers[start : start + 8], window, volume[..., start : start + 8])
+        part = volume[..., start : start + 8]
+        cost_volume(rig, pairs, base, layers[start : start + 8], sweep.window, part, sweep.census)
     return volume
 
 
@@ -175,7 +177,7 @@ def _fine(views, pairs, east, north, limits, pixel_height, up, sweep: Sweep, ind
         wide = slice(max(0, first - _OVERLAP), min(len(north), first + rows + _OVERLAP))
         rig = make_rig(views, east, north[wide], *limits)
         low, high = ((index + part / len(strips)) / len(FINE) * 0.65 + 0.3 for part in (number, number + 0.7))
-        volume = yield from _volume(rig, pairs, base[wide], layers, sweep.window, (low, high))
+        volume = yield from _volume(rig, pairs, base[wide], layers, sweep, (low, high))
         layer, cost, margin = semi_global(volume, sweep.small, sweep.large, round(1.5 / LAYER))
         surface = base[wide] + layers[0] + np.float32(LAYER * pixel_height) * layer
         part = _mended(surface, cost, 0.7 * pixel_height, 100)
@@ -224,8 +226,8 @@ def _confidence(cost: np.ndarray, margin: np.ndarray, kept: np.ndarray) -> np.nd
 
 
 def smoothed(up: np.ndarray, pixel_height: float) -> np.ndarray:
-    """Noise of a seventh of a pixel taken out of surfaces, not out of steps of more than that three times over."""
-    return cv2.bilateralFilter(up.astype(np.float32), -1, 3 * 0.15 * pixel_height, 4)
+    """What a window cannot tell (a third of a pixel) is averaged over surfaces; higher steps stay."""
+    return cv2.bilateralFilter(up.astype(np.float32), -1, 0.9 * pixel_height, 4)
 
 
 def compile_kernels() -> None:
@@ -239,5 +241,5 @@ def compile_kernels() -> None:
     axis = np.arange(-8, 8, 1.0)
     rig = make_rig([view, view], axis, -axis, 0.0, 2.0)
     volume = np.empty((*rig.shape, 3), np.uint8)
-    cost_volume(rig, [(0, 1)], np.zeros(rig.shape, np.float32), np.zeros(3, np.float32), 3, volume)
+    cost_volume(rig, [(0, 1)], np.zeros(rig.shape, np.float32), np.zeros(3, np.float32), 3, volume, 0.5)
     without_speckles(semi_global(volume, 2, 8, 1)[0], 1.0, 2)

@@ -109,6 +109,10 @@ def open_raster(path: Path | str) -> Raster:
             raise UserError(
                 f"has {kinds.pop()} pixels", file=path, hint="Give 8 or 16 bits a band, or 32-bit floating point"
             )
+        if raster.crs is not None and raster.rpcs is None:
+            problem = f"lies on a map already ({raster.crs.to_string()[:40]}), so it shows no parallax"
+            hint = "Give images as the sensor saw them, with RPC; or this one alone with its heights, --dsm"
+            raise UserError(problem, file=path, hint=hint)
         rpc = find_rpc(path, raster.rpcs)
         date, sun = _circumstances(raster)
         return Raster(path, raster.width, raster.height, bands, raster.nodata, rpc, date, sun)

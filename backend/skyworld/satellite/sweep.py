@@ -111,28 +111,84 @@ def sample(spline, valid, column, row, width, height):
     return total
 
 
-def correlations(rig: Rig, pairs, up: np.ndarray, window: int) -> np.ndarray:
-    """[P, H, W] float32 -1 to 1: of each pair of views over windows on the surface `up`; NaN where one is blind."""
-    seen_by = {view: rig.look_up(view, up) for view in sorted({view for pair in pairs for view in pair})}
+def cost_volume(
+    rig: Rig, pairs, base: np.ndarray, offsets: np.ndarray, window: int, volume: np.ndarray, census: float = 0.0
+) -> None:
+    """Fills volume [H, W, D] uint8: disagreement of the images at heights base [H, W] + offsets [D]; 0 is agreement.
+
+    census: weight of the census transform beside the correlation, 0 to 1.
+    """
+    used = sorted({view for pair in pairs for view in pair})
+    for index, offset in enumerate(offsets):
+        looks = {view: rig.look_up(view, base + np.float32(offset)) for view in used}
+        agreement = correlations(rig, pairs, looks, window)
+        if census:
+            agreement = (1 - census) * agreement + census * order_agreement(rig, pairs, looks)
+        _robust(agreement, volume, index)
+
+
+def correlations(rig: Rig, pairs, looks: dict, window: int) -> np.ndarray:
+    """[P, H, W] float32 0 to 1: of each pair of views over windows; NaN where one is blind. Negative ones are 0.
+
+    looks: what `Rig.look_up` gives for each view.
+    """
 
     def mean(values: np.ndarray) -> np.ndarray:
         return cv2.boxFilter(values, -1, (window, window), borderType=cv2.BORDER_REFLECT)
 
-    means = {view: mean(values) for view, (values, _) in seen_by.items()}
-    spreads = {view: np.maximum(mean(values * values) - means[view] ** 2, 0) for view, (values, _) in seen_by.items()}
+    means = {view: mean(values) for view, (values, _) in looks.items()}
+    spreads = {view: np.maximum(mean(values * values) - means[view] ** 2, 0) for view, (values, _) in looks.items()}
     found = np.empty((len(pairs), *rig.shape), np.float32)
     for index, (a, b) in enumerate(pairs):
-        together = mean(seen_by[a][0] * seen_by[b][0]) - means[a] * means[b]
-        floor = rig.floors[a] * rig.floors[b]
-        found[index] = together / np.sqrt(spreads[a] * spreads[b] + floor)
-        found[index][~(seen_by[a][1] & seen_by[b][1])] = np.nan
+        together = mean(looks[a][0] * looks[b][0]) - means[a] * means[b]
+        floor = np.float32(rig.floors[a] * rig.floors[b])
+        found[index] = np.maximum(together / np.sqrt(spreads[a] * spreads[b] + floor), 0)
+        found[index][~(looks[a][1] & looks[b][1])] = np.nan
     return found
 
 
-def cost_volume(rig: Rig, pairs, base: np.ndarray, offsets: np.ndarray, window: int, volume: np.ndarray) -> None:
-    """Fills volume [H, W, D] uint8: disagreement of the images at heights base [H, W] + offsets [D]; 0 is agreement."""
-    for index, offset in enumerate(offsets):
-        _robust(correlations(rig, pairs, base + np.float32(offset), window), volume, index)
+def order_agreement(rig: Rig, pairs, looks: dict) -> np.ndarray:
+    """[P, H, W] float32 from 1 (alike) to 0 (no more alike than by chance): of the census transforms of each pair.
+
+    Which of the 24 neighbours are brighter (Zabih and Woodfill 1994): does not mind how much, so that one bright
+    pixel in a window does not outvote it. Averaged over 3 x 3 cells.
+    """
+    words = {}
+    for view, (values, _) in looks.items():
+        words[view] = np.empty(rig.shape, np.uint32)
+        _census(values, words[view])
+    found = np.empty((len(pairs), *rig.shape), np.float32)
+    for index, (a, b) in enumerate(pairs):
+        _unlike(words[a], words[b], found[index])
+        found[index] = np.maximum(1 - cv2.blur(found[index], (3, 3)) / 12, 0)
+        found[index][~(looks[a][1] & looks[b][1])] = np.nan
+    return found
+
+
+@njit(parallel=True, cache=True)
+def _census(values, words):
+    height, width = values.shape
+    for y in prange(height):
+        for x in range(width):
+            word = np.uint32(0)
+            for dy in range(-2, 3):
+                for dx in range(-2, 3):
+                    if dy != 0 or dx != 0:
+                        near = values[min(max(y + dy, 0), height - 1), min(max(x + dx, 0), width - 1)]
+                        word = np.uint32(word << np.uint32(1)) | np.uint32(near > values[y, x])
+            words[y, x] = word
+
+
+@njit(parallel=True, cache=True)
+def _unlike(a, b, count):
+    """Bits that differ."""
+    for y in prange(a.shape[0]):
+        for x in range(a.shape[1]):
+            v = np.uint64(a[y, x] ^ b[y, x])
+            v = v - ((v >> np.uint64(1)) & np.uint64(0x55555555))
+            v = (v & np.uint64(0x33333333)) + ((v >> np.uint64(2)) & np.uint64(0x33333333))
+            v = (v + (v >> np.uint64(4))) & np.uint64(0x0F0F0F0F)
+            count[y, x] = ((v * np.uint64(0x01010101)) & np.uint64(0xFFFFFFFF)) >> np.uint64(24)
 
 
 @njit(parallel=True, cache=True)
@@ -148,7 +204,6 @@ def _robust(correlation, volume, layer):
                 value = correlation[p, y, x]
                 if np.isnan(value):
                     continue
-                value = max(value, np.float32(0))
                 total += value
                 place = count
                 while place > 0 and votes[place - 1] < value:

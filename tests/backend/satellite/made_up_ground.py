@@ -47,14 +47,15 @@ def brightness(east, north):
 def picture(rpc: RPC, size: int = 200) -> np.ndarray:
     """[size, size] uint16: every pixel looks down its line of sight for the highest ground."""
     pixels = np.stack(np.meshgrid(np.arange(size) + 0.5, np.arange(size) + 0.5), -1)
-    east, north = np.zeros((2, size, size))
-    met = np.zeros((size, size), bool)
-    for altitude in np.arange(46, 29.8, -0.2):
-        latitude, longitude = rpc.localize(pixels, altitude)
-        e, n = np.moveaxis(PLACE.enu(latitude, longitude, altitude)[..., :2], -1, 0)
-        hit = ~met & (height(e, n) >= altitude)
-        east, north, met = np.where(hit, e, east), np.where(hit, n, north), met | hit
-    return np.where(met, brightness(east, north), brightness(e, n)).astype(np.uint16)
+    # Over so little ground a line of sight is straight in the frame of the place.
+    low, high = (PLACE.enu(*rpc.localize(pixels, float(altitude)), altitude)[..., :2] for altitude in (20, 60))
+    place, met = np.zeros((size, size, 2)), np.zeros((size, size), bool)
+    for altitude in np.arange(56, 29.8, -0.1):
+        here = low + (high - low) * ((altitude - 20) / 40)
+        hit = ~met & (height(*np.moveaxis(here, -1, 0)) >= altitude)
+        place, met = np.where(hit[..., None], here, place), met | hit
+    place = np.where(met[..., None], place, low + (high - low) * 0.25)
+    return brightness(*np.moveaxis(place, -1, 0)).astype(np.uint16)
 
 
 def write_image(path, rpc: RPC | None, values: np.ndarray, **more):
