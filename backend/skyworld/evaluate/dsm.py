@@ -7,12 +7,12 @@ metre counts all cells that the reference knows, so that leaving cells out does 
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import distance_transform_edt, map_coordinates
 
 from skyworld.errors import UserError
 
 _TRUNCATED = 3.0  # metres: a larger difference counts as this much while registering
-_FINEST = 0.125  # metres of the last step
+_FINEST = 0.0625  # metres of the last step
 STEEP = 45.0  # degrees
 
 
@@ -106,8 +106,9 @@ def shifted(values: np.ndarray, east: float, north: float) -> np.ndarray:
 
 
 def slope(heights: np.ndarray, cell: float) -> np.ndarray:
-    """[H, W] degrees from the level; NaN beside cells that are not known."""
-    down, across = np.gradient(heights.astype(np.float64), cell)
+    """[H, W] degrees from the level; unknown cells are taken to be as high as the nearest known one."""
+    nearest = distance_transform_edt(~np.isfinite(heights), return_distances=False, return_indices=True)
+    down, across = np.gradient(heights[tuple(nearest)].astype(np.float64), cell)
     return np.degrees(np.arctan(np.hypot(down, across)))
 
 
