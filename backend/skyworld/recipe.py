@@ -34,7 +34,7 @@ def generate(parameters: WorldParameters, roster=None) -> Iterator[Progress]:
             hint="Give a photograph or a panorama, or choose a profile or a text-to-image model",
         )
     # What cannot be made is told before there is a folder for it.
-    for given in (parameters.photo, parameters.panorama, parameters.distance):
+    for given in (parameters.photo, parameters.panorama, parameters.distance, parameters.repair_mask):
         if given and not given.is_file():
             raise UserError("there is no such picture", file=given)
     roster.require(Commission(World(Path(parameters.output), {}), parameters, roster).needed())

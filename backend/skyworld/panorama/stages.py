@@ -94,11 +94,7 @@ def description_stage(wish: Commission) -> Iterator[Progress]:
 
     def make(scratch: Path) -> Iterator[Progress]:
         yield Progress(0.1, "describing the picture")
-        if own:
-            parameters = wish.parameters
-            photograph = stand_in(*read_own(own, parameters.panorama_width, with_holes=parameters.repair))
-        else:
-            photograph = wish.photograph()
+        photograph = stand_in(*_read_own(wish)) if own else wish.photograph()
         if photograph is None:  # a panoramic model will imagine it: the prompt says all
             world.record("description", None)
             return
@@ -150,12 +146,18 @@ def _own(wish: Commission, preview: Path):
     """Yields progress, returns the artist's panorama [H, W, 3] and None: its sky is not known."""
     parameters = wish.parameters
     yield Progress(0.1, "reading your panorama")
-    picture, holes = read_own(parameters.panorama, parameters.panorama_width, with_holes=parameters.repair)
+    picture, holes = _read_own(wish)
     if not holes.any():
         yield Progress(0.9, "nothing is black or transparent" if parameters.repair else "taken as it is")
         return picture, None
     made = yield from repair(picture, holes, wish.roster.get("inpainter"), **_asked(wish, preview))
     return made.picture, None
+
+
+def _read_own(wish: Commission):
+    """The artist's panorama [H, W, 3] and bool [H, W]: what of it is to be completed."""
+    asked = wish.parameters
+    return read_own(asked.panorama, asked.panorama_width, with_holes=asked.repair, mask=asked.repair_mask)
 
 
 def _completed(wish: Commission, preview: Path):
@@ -204,6 +206,8 @@ def _panorama_inputs(wish: Commission) -> dict:
     inputs |= {"model": wish.model("inpainter"), "seed": parameters.seed}
     if parameters.panorama:
         inputs["repair"] = VERSIONS["repair"]
+        if parameters.repair_mask:
+            inputs["mask"] = digest(parameters.repair_mask)
     elif wish.by_checkpoint:
         inputs["heuristic"] = parameters.heuristic
     if wish.by_checkpoint or wish.refines:

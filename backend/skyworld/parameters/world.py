@@ -107,6 +107,12 @@ class WorldParameters(Parameters):
         description="Complete what is black or transparent in your own panorama, such as the tripod's place",
         json_schema_extra={"advanced": True},
     )
+    repair_mask: Path | None = Field(
+        None,
+        title="Repair Mask",
+        description="Picture (2:1) that is white where your own panorama is to be completed as well: a person",
+        json_schema_extra={**FILE, "advanced": True},
+    )
     cube: float = Field(
         2.0,
         ge=0.1,
@@ -128,6 +134,8 @@ class WorldParameters(Parameters):
     def _something_to_start_from(self):
         if not (self.photo or self.prompt or self.panorama):
             raise ValueError("give a photograph, a prompt or a panorama to start from")
+        if self.repair_mask and not (self.panorama and self.repair):
+            raise ValueError("a repair mask goes with a panorama of your own that is repaired")
         return self
 
 

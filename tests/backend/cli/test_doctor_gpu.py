@@ -27,7 +27,7 @@ def gpu(monkeypatch, tmp_path):
 
 
 def test_the_profile_that_fits_is_named_and_how_to_get_it(gpu):
-    assert "profile 8gb fits this GPU; 0 of 7" in gpu(7.8)["models"].finding
+    assert "profile 8gb fits this GPU; 0 of 8" in gpu(7.8)["models"].finding
     assert "skyworld models download 16gb" in gpu(15.9)["models"].finding
     assert "too small for the profiles" in gpu(4)["models"].finding
 

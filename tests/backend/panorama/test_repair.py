@@ -7,9 +7,11 @@ from painters import Dreamer, Painter
 from PIL import Image
 
 from skyworld.camera import Camera, directions
+from skyworld.errors import UserError
 from skyworld.models.builtin.panorama import BuiltinInpainter
 from skyworld.models.builtin.patchmatch import complete
 from skyworld.panorama.generate import repair
+from skyworld.panorama.own import read_own
 from skyworld.panorama.repair import black, repair_plan, transparent
 
 WIDTH = 256
@@ -98,6 +100,16 @@ def test_what_is_not_opaque_is_a_hole(tmp_path, stitched):
     Image.fromarray((stitched * 255).astype(np.uint8)).save(tmp_path / "opaque.png")
     assert (transparent(tmp_path / "stitched.png") == HOLES["zenith"]).all()
     assert transparent(tmp_path / "opaque.png") is None
+
+
+def test_what_a_mask_shows_white_is_completed_too(tmp_path, stitched):
+    Image.fromarray((stitched * 255).astype(np.uint8)).save(tmp_path / "own.png")
+    Image.fromarray((HOLES["nadir"] * 255).astype(np.uint8)).save(tmp_path / "mask.png")
+    _, unknown = read_own(tmp_path / "own.png", WIDTH, with_holes=True, mask=tmp_path / "mask.png")
+    assert (unknown == HOLES["nadir"]).all()
+    Image.new("L", (256, 96)).save(tmp_path / "mask.png")
+    with pytest.raises(UserError, match="twice as wide"):
+        read_own(tmp_path / "own.png", WIDTH, with_holes=True, mask=tmp_path / "mask.png")
 
 
 def test_the_refinement_of_a_repair_stays_in_the_hole(stitched):
