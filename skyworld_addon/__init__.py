@@ -1,7 +1,18 @@
 """SkyWorld: worlds of Gaussian splats from one photograph, inside Blender."""
 
 from . import engine, jobs, parameters, preferences
-from .operators import assets, camera_path, camera_views, edit_splats, exchange, generate, models, select_splats, shot
+from .operators import (
+    assets,
+    camera_path,
+    camera_views,
+    compositing,
+    edit_splats,
+    exchange,
+    generate,
+    models,
+    select_splats,
+    shot,
+)
 from .panels import menu, sidebar
 from .viewport import points, show
 
@@ -21,6 +32,7 @@ MODULES = (
     sidebar,
     menu,
     engine,
+    compositing,
     points,
     show,
 )

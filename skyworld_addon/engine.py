@@ -37,6 +37,7 @@ _ahead = {}  # key of an order -> frame of an animation that the backend draws a
 
 
 class RenderSettings(bpy.types.PropertyGroup):
+    layers_of: PointerProperty(type=bpy.types.Scene, description="Scene whose splats this one draws as layers")
     objects: EnumProperty(name="Objects", description="How Blender's own objects come into the frame", items=OBJECTS)
     samples: IntProperty(
         name="Samples",

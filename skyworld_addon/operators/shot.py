@@ -7,7 +7,7 @@ from bpy.app.handlers import persistent
 from bpy.props import BoolProperty, StringProperty
 
 from ..errors import UserError, reports_errors
-from ..scene import world
+from ..scene import layers, world
 from ..scene.world import ENGINE
 from ..translations import said
 from .generate import default_output
@@ -29,7 +29,9 @@ class RenderShot(bpy.types.Operator):
         name="Folder", description="Where the shot's folder goes. Empty: shots/ of the world", subtype="DIR_PATH"
     )
     use_engine: BoolProperty(
-        name="SkyWorld Engine", description="Render with SkyWorld; off: with the scene's engine", default=True
+        name="SkyWorld Engine",
+        description="Render with SkyWorld; off, or with compositing set up: with the scene's",
+        default=True,
     )
     film: BoolProperty(name="Film", description="Also write an MP4 beside the frames", default=True)
 
@@ -50,7 +52,8 @@ class RenderShot(bpy.types.Operator):
     @reports_errors
     def execute(self, context):
         scene = context.scene
-        shot = Shot(scene, self._folder(context), self.film, self.use_engine)
+        use_engine = self.use_engine and not layers.has_layers(scene)
+        shot = Shot(scene, self._folder(context), self.film, use_engine)
         if not self.in_window:
             with shot:
                 bpy.ops.render.render(animation=True, scene=scene.name)

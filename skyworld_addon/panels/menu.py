@@ -113,6 +113,7 @@ def object_menu(self, _context):
 def render_menu(self, _context):
     self.layout.separator()
     self.layout.operator("skyworld.render_shot", icon="RENDER_ANIMATION")
+    self.layout.operator("skyworld.set_up_compositing", icon="NODE_COMPOSITING")
 
 
 ENTRIES = (("VIEW3D_MT_add", add_menu), ("VIEW3D_MT_object", object_menu), ("TOPBAR_MT_render", render_menu))

@@ -2,6 +2,8 @@
 
 import bpy
 
+from ..scene import exposure
+from ..scene.world import ENGINE
 from .tab import Sidebar
 
 
@@ -24,6 +26,15 @@ class ShotPanel(Sidebar, bpy.types.Panel):
         frames.prop(scene, "frame_start", text="Frame Start")
         frames.prop(scene, "frame_end", text="End")
         column.prop(scene.render, "film_transparent", text="Transparent")
+        column.prop(scene.render, "use_motion_blur")
+        if scene.camera:
+            column.prop(scene.camera.data.dof, "use_dof", text="Depth of Field")
+            if exposure.has_samples(scene, scene.camera.data):
+                column.prop(scene.skyworld_render, "samples")
+        if scene.render.engine == ENGINE:
+            column.prop(scene.skyworld_render, "objects")
+        else:
+            layout.operator("skyworld.set_up_compositing", icon="NODE_COMPOSITING")
         button = layout.row()
         button.scale_y = 1.6
         button.operator("skyworld.render_shot", icon="RENDER_ANIMATION")

@@ -406,3 +406,48 @@ def test_the_session_is_used_where_it_stands(scene, backend, tmp_path):
     assert session.state == "off"
     render(scene, tmp_path)
     assert session.state in ("starting", "on")
+
+
+def test_the_compositor_lays_splats_around_what_cycles_draws(scene, backend, tmp_path):
+    """Front and back are distinct in the fake backend; where the cube is, the back is hidden."""
+    backend.colour, backend.alpha = (0.3, 0.2, 0.1), 0.5
+    scene.render.engine, scene.render.film_transparent = "CYCLES", True
+    cube(scene, scene.camera.matrix_world @ Vector((0, 0, -4)))
+    assert bpy.ops.skyworld.set_up_compositing() == {"FINISHED"}
+    pixels = render(scene, tmp_path)
+    np.testing.assert_allclose(pixels[8, 16], (0.8, 0.1, 0.1, 1), atol=2e-3)
+    np.testing.assert_allclose(pixels[4, 1], (0.3, 0.2, 0.1, 0.5), atol=2e-3)
+    (query,) = backend.frames
+    assert query["layers"] == ["combined", "front", "back", "depth"] and query["views"][0]["occluders"]
+    np.testing.assert_allclose(np.array(query["views"][0]["matrices"][0]).reshape(4, 4), Matrix.Translation((1, 2, 3)))
+
+
+def test_the_layers_follow_their_scene_and_the_button_twice_adds_nothing(scene, backend, tmp_path):
+    from skyworld_addon.scene import layers
+
+    backend.colour, backend.alpha = (0.3, 0.2, 0.1), 0.5
+    scene.render.engine = "CYCLES"
+    cube(scene, scene.camera.matrix_world @ Vector((0, 0, -4)))
+    scene.world = bpy.data.worlds.new("sky")
+    scene.world.color = (0.1, 0.2, 0.3)
+    if scene.world.node_tree:
+        scene.world.node_tree.nodes.clear()
+    for _ in range(2):
+        bpy.ops.skyworld.set_up_compositing()
+    assert len(bpy.data.scenes) == 2 and sum(room.is_splats(obj) for obj in bpy.data.objects) == 2
+    scene.render.resolution_x, bpy.data.objects["hill"].location.z = 80, 4
+    other = cube(scene, (9, 9, 9))
+    layers.tick()
+    pixels = render(scene, tmp_path)
+    assert pixels.shape == (16, 40, 4)
+    np.testing.assert_allclose(pixels[4, 1], (0.35, 0.3, 0.25, 1), atol=2e-3)
+    assert backend.frames[0]["views"][0]["matrices"][0][11] == 4
+    assert other.name in bpy.data.scenes["SkyWorld Splats"].objects
+
+
+def test_compositing_is_refused_where_there_is_nothing_to_lay(scene, backend):
+    assert not bpy.ops.skyworld.set_up_compositing.poll()
+    scene.render.engine = "CYCLES"
+    bpy.data.objects.remove(bpy.data.objects["hill"])
+    with pytest.raises(RuntimeError, match="no splats"):
+        bpy.ops.skyworld.set_up_compositing()
