@@ -494,7 +494,8 @@ class PickSplats(bpy.types.Operator):
         return True
 
     def invoke(self, context, event):
-        shown = [obj for obj in context.visible_objects if show.is_shown(obj) and not obj.hide_select]
+        ours = [obj for obj in context.visible_objects if splats.is_splats(obj) and not obj.hide_select]
+        shown = [obj for obj in ours if obj.skyworld.display in ("SPLATS", "POINTS")]
         if not shown:
             return {"PASS_THROUGH"}
         mouse = event.mouse_region_x, event.mouse_region_y

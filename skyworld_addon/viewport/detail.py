@@ -3,7 +3,7 @@
 import time
 
 WANTED = 1 / 60  # seconds for a frame in motion
-FEWEST = 2_000
+FEWEST = 20_000
 STILL = 0.15  # seconds after which a view that stands is drawn whole
 TIMED_EVERY = 8  # frames in motion of which one is waited for and timed
 

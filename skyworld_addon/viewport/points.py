@@ -1,7 +1,7 @@
 """Splats and points as coloured round dots in every shading mode of the viewport.
 
 A dot is as large as its splat's disc and hides what is behind it: no sorting, no transparency. Buffers
-are made once for a point cloud and thrown away when Blender says that it has changed.
+are made once for a point cloud and thrown away when Blender says that it has changed. Selected splats are tinted.
 """
 
 import bpy
@@ -10,7 +10,8 @@ import numpy as np
 from bpy.app.handlers import persistent
 from gpu_extras.batch import batch_for_shader
 
-from ..scene import splats
+from ..scene import selection, splats
+from .gaussians import TINT
 
 MOST = 4_000_000  # dots of one object; more are thinned out
 LARGEST = 48.0  # pixels
@@ -35,7 +36,7 @@ void main()
 """
 
 _state = {"shader": None, "handle": None}
-_batches = {}  # session_uid of a point cloud -> (amount, batch)
+_batches = {}  # session_uid of a point cloud, or of an object with modifiers in a tuple -> (amount, batch)
 
 
 def _shader():
@@ -57,24 +58,31 @@ def _shader():
     return _state["shader"]
 
 
-def _batch(data, fraction):
-    uid = data.session_uid
-    held = _batches.get(uid)
+def _batch(obj):
+    changed = any(modifier.show_viewport for modifier in obj.modifiers)
+    data = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data if changed else obj.data
+    key, fraction = (obj.session_uid,) if changed else data.session_uid, obj.skyworld.fraction
+    held = _batches.get(key)
     if held is None or held[0] != fraction:
-        _batches[uid] = held = (fraction, batch_for_shader(_shader(), "POINTS", dots(data, fraction)))
+        _batches[key] = held = (fraction, batch_for_shader(_shader(), "POINTS", dots(data, fraction)))
     return held[1]
 
 
 def dots(data, fraction):
     """{"position", "colour", "radius"} of an evenly drawn share of a point cloud, never more than MOST."""
     N = len(data.attributes["position"].data)
-    wanted = max(1, min(MOST, round(N * fraction)))
     position, colour = np.empty((N, 3), np.float32), np.empty((N, 4), np.float32)
     data.attributes["position"].data.foreach_get("vector", position.reshape(-1))
     data.attributes["Color"].data.foreach_get("color_srgb", colour.reshape(-1))
     radius = np.full(N, 0.01, np.float32)
     if "radius" in data.attributes:
         data.attributes["radius"].data.foreach_get("value", radius)
+    selected, hidden = selection.get(data), selection.get(data, selection.HIDDEN)
+    colour[selected, :3] += 0.65 * (np.array(TINT, np.float32) - colour[selected, :3])
+    if hidden.any():
+        position, colour, radius = position[~hidden], colour[~hidden], radius[~hidden]
+        N = len(position)
+    wanted = min(N, max(1, min(MOST, round(N * fraction))))
     if wanted < N:
         chosen = np.sort(np.random.default_rng(0).choice(N, wanted, replace=False))
         # fewer dots are drawn larger, so that what they show stays closed
@@ -108,7 +116,7 @@ def draw():
         matrix = obj.matrix_world
         shader.uniform_float("ModelViewProjectionMatrix", view.perspective_matrix @ matrix)
         shader.uniform_float("pixels", pixels * obj.skyworld.size * max(matrix.to_scale()))
-        _batch(obj.data, obj.skyworld.fraction).draw(shader)
+        _batch(obj).draw(shader)
     gpu.state.program_point_size_set(False)
     gpu.state.depth_mask_set(False)
     gpu.state.depth_test_set("NONE")
@@ -119,6 +127,8 @@ def forget_changed(_scene, depsgraph):
     for update in depsgraph.updates:
         if isinstance(update.id, bpy.types.PointCloud):
             _batches.pop(update.id.original.session_uid, None)
+        elif isinstance(update.id, bpy.types.Object) and update.is_updated_geometry:
+            _batches.pop((update.id.original.session_uid,), None)
 
 
 @persistent

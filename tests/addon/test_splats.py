@@ -105,6 +105,22 @@ def test_dots_for_display_are_a_share_that_keeps_the_surface_closed(splats):
     assert area(tenth) == pytest.approx(area(whole), rel=0.4)
 
 
+def test_dots_show_what_is_selected_and_not_what_is_hidden(splats):
+    from skyworld_addon.scene import selection
+    from skyworld_addon.viewport import points
+
+    cloud = splats(100)
+    obj = room.add("hill", cloud, bpy.context.scene.collection)
+    plain = points.dots(obj.data, 1.0)
+    selection.put(obj.data, cloud.opacities > 0.5, selection.HIDDEN)
+    selection.put(obj.data, cloud.opacities < 0.3)
+    shown = points.dots(obj.data, 1.0)
+    left = cloud.opacities <= 0.5
+    np.testing.assert_allclose(shown["position"], cloud.means[left])
+    tinted = np.abs(shown["colour"] - plain["colour"][left]).max(1) > 1e-3
+    np.testing.assert_array_equal(tinted, cloud.opacities[left] < 0.3)
+
+
 def test_a_world_is_an_asset_with_its_panorama_as_the_picture(world_folder, tmp_path):
     image = bpy.data.images.new("panorama", 1024, 512)
     pixels = np.ones((512, 1024, 4), np.float32)
