@@ -133,7 +133,7 @@ def resort(count=1_000_000):
     clock, processor = [], []
     for _ in range(12):
         started = time.perf_counter(), time.thread_time()
-        (found, _), _ = sorting.sorted_view([piece], projection(), count)
+        (found, _, _), _ = sorting.sorted_view([piece], projection(), count)
         clock.append(1e3 * (time.perf_counter() - started[0]))
         processor.append(1e3 * (time.thread_time() - started[1]))
     assert found == count

@@ -81,7 +81,7 @@ class SkyWorldPreferences(bpy.types.AddonPreferences):
     most_splats: IntProperty(
         name="Most Splats in the Viewport",
         description=(
-            "Of all splat objects that are shown; of more, those that show most are drawn. A million takes about "
+            "Of all splat objects that are shown; of more, a share is drawn, larger. A million takes about "
             "300 MB of the GPU's memory. Renders and exports always have all of them"
         ),
         min=10_000,

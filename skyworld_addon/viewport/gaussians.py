@@ -13,11 +13,12 @@ import gpu
 import numpy as np
 from gpu_extras.batch import batch_for_shader
 
-from .sorting import NEAR, ROW, Piece, Sorter, importance
+from .sorting import NEAR, ROW, Piece, Sorter, by_lot
 
 MOST = 16_000_000  # splats: float32 counts no farther, and the order is a texture of floats
 ALPHA_MIN = 1 / 255
 EPS2D = 0.3  # px^2, variance of the pixel
+MOST_SWELL = 4.0  # of a splat's area, where only a share is drawn
 CROPS = 4  # of an object, at most; more are left to Blender's modifiers
 SELECTED, HIDDEN = 1, 2  # states of a splat, bits
 TINT = (1.0, 0.45, 0.05)  # of selected splats, sRGB-encoded
@@ -101,7 +102,7 @@ void main()
   if (depth < NEAR && modes.x < 0.5) { return; }
   mat3 spread = mat3(first.w, second.x, second.y, second.x, second.z, second.w, second.y, second.w, last);
   mat3 W = mat3(to_camera);
-  mat3 V = W * spread * transpose(W);
+  mat3 V = W * (placed(placement, 4).y * spread) * transpose(W);
   bool parallel = modes.x > 0.5;
   vec2 slope = parallel ? at.xy : at.xy / depth, f = 0.5 * lens.xy * size;
   vec3 jx = vec3(f.x, 0.0, 0.0), jy = vec3(0.0, f.y, 0.0);
@@ -215,7 +216,7 @@ class Placement:
     """Where one of a drawing's clouds is to be seen; a cloud may stand in several places.
 
     to_camera: [4, 4] from the cloud's space to the camera's (looking along -z), without shear.
-    cloud: its number.  share: of its splats, those that show most.  crops: at most CROPS of them.
+    cloud: its number.  share: of its splats, the first by lot.  crops: at most CROPS of them.
     """
 
     to_camera: np.ndarray
@@ -226,27 +227,27 @@ class Placement:
 
 @dataclass
 class View:
-    """What is kept for one 3D view: its order of the splats, and how many it has had."""
+    """What is kept for one 3D view: its order of the splats, and how many orders it has had."""
 
     sorter: Sorter = field(default_factory=Sorter)
     order: gpu.types.GPUTexture | None = None
     count: int = 0
+    share: float = 1.0  # of what it sees, that it draws
     orders: int = 0
 
 
 class Drawing:
-    """What the GPU holds of some clouds of splats: all of them if they are no more than `budget`, else what shows most.
+    """What the GPU holds of some clouds of splats: all of them if they are no more than `budget`, else a share.
 
-    clouds: list of `Splats`, each in its own space.  chosen: for each the indices of what is held, most showing first.
+    clouds: list of `Splats`, each in its own space.  chosen: for each the indices of what is held, as `by_lot`.
     """
 
     def __init__(self, clouds, budget=MOST):
         total = sum(map(len, clouds))
-        share = min(1.0, min(budget, MOST) / max(total, 1))
+        self.share = share = min(1.0, min(budget, MOST) / max(total, 1))
         self.chosen, self.counts = [], [len(cloud) for cloud in clouds]
         for cloud in clouds:
-            most_showing = np.argsort(-importance(cloud.scales, cloud.opacities), kind="stable")
-            self.chosen.append(most_showing[: max(1, int(share * len(cloud)))])
+            self.chosen.append(by_lot(cloud.scales, cloud.opacities)[: max(1, int(share * len(cloud)))])
         parts = list(zip(clouds, self.chosen, strict=True))
         self.means = [np.ascontiguousarray(cloud.means[part].T) for cloud, part in parts]
         self.reach = [3 * cloud.scales[part].max(1) for cloud, part in parts]
@@ -297,7 +298,7 @@ class Drawing:
         ]
         found, ready = view.sorter.order(pieces, projection, most, wait)
         if found is not None:
-            view.count, flat = found
+            view.count, flat, view.share = found
             view.orders += 1
             kind = "RG32F" if flat.shape[1] == 2 else "R32F"
             data = gpu.types.Buffer("FLOAT", flat.size, flat.ravel())
@@ -315,7 +316,7 @@ class Drawing:
         parallel = bool(P[3, 3] > 0.5)
         if self._state_texture is None:
             self._state_texture = _texture(np.concatenate(self._states)[:, None], "R32F")
-        placed = _placement_texture(placements)  # held until it is drawn
+        placed = _placement_texture(placements, view.share * self.share)  # held until it is drawn
         middle = P[:2, 3] if parallel else -P[:2, 2]
         shader = _shader("splats")
         shader.bind()
@@ -337,12 +338,15 @@ class Drawing:
         gpu.state.blend_set("NONE")
 
 
-def _placement_texture(placements):
-    """A row each: the matrix by columns, the number of crops, then each crop's kind and matrix."""
+def _placement_texture(placements, drawn):
+    """A row each: the matrix by columns, the number of crops and a factor, then each crop's kind and matrix.
+
+    The factor is of the splats' area: where only a share is `drawn` they are larger, and what they show stays closed.
+    """
     rows = np.zeros((len(placements), 5 + 5 * CROPS, 4), np.float32)
     for row, placement in zip(rows, placements, strict=True):
         row[:4] = np.asarray(placement.to_camera).T
-        row[4, 0] = len(placement.crops)
+        row[4, :2] = len(placement.crops), min(MOST_SWELL, 1 / max(drawn * placement.share, 1e-9))
         for i, crop in enumerate(placement.crops):
             row[5 + 5 * i, :2] = crop.ball, crop.outside
             row[6 + 5 * i : 10 + 5 * i] = crop.matrix.T

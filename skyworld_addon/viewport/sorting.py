@@ -19,9 +19,19 @@ def importance(scales, opacities):
     return opacities * (x * y * z / np.minimum(np.minimum(x, y), z))
 
 
+def by_lot(scales, opacities, seed=0):
+    """Indices [N] of splats so that any number of the first ones shows the whole: a weighted lot without replacement.
+
+    What shows more comes sooner (Efraimidis and Spirakis 2006, with the root of the importance as weight), but fine
+    things are among the first ones too; by importance alone they would all be last.
+    """
+    luck = np.random.default_rng(seed).exponential(size=len(scales)).astype(np.float32)
+    return np.argsort(luck / np.sqrt(np.maximum(importance(scales, opacities), 1e-20)), kind="stable")
+
+
 @dataclass(frozen=True)
 class Piece:
-    """Splats that stand somewhere: means [3, N] and reach [N] (metres), those that show most first.
+    """Splats that stand somewhere: means [3, N] and reach [N] (metres), in the order of `by_lot`.
 
     start: number of the first of them in the store.  to_camera: [4, 4].  share: of them, that is drawn.
     """
@@ -42,7 +52,7 @@ class Sorter:
         self._found, self._nearest = None, np.inf
 
     def order(self, pieces, projection, most, wait=False):
-        """((count, entries) that have come since the last call, or None; whether they are for this view).
+        """((count, entries, share) that have come since the last call, or None; whether they are for this view).
 
         entries: as `sorted_view` gives them.  most: how many are wanted at most.  wait: for those of just this view.
         """
@@ -88,10 +98,10 @@ class Sorter:
 
 
 def sorted_view(pieces, P, most):
-    """((count, entries), depth of the nearest) of what a view with the projection P [4, 4] sees of `pieces`.
+    """((count, entries, share), depth of the nearest) of what a view with the projection P [4, 4] sees of `pieces`.
 
     entries: float32 [rows of ROW, 1 or 2], a splat's number in the store and, where there are several, its piece's. Of
-    more than `most` those that show most are kept, of each piece the same share.
+    more than `most` the first ones are kept.  share: of what is seen, that was kept.
     """
     parallel = bool(P[3, 3] > 0.5)
     seen = [_seen(piece, P, parallel) for piece in pieces]
@@ -105,13 +115,13 @@ def sorted_view(pieces, P, most):
     number, depth = (v[0] if len(v) == 1 else np.concatenate(v) for v in (numbers, depths))
     entries = np.zeros((max(-(-len(number) // ROW), 1) * ROW, 1 if len(pieces) == 1 else 2), np.float32)
     if len(number) == 0:
-        return (0, entries), np.inf
+        return (0, entries, 1.0), np.inf
     nearest = float(depth.min())
     order = depth_order(depth, parallel)
     entries[: len(order), 0] = number[order]
     if len(pieces) > 1:
         entries[: len(order), 1] = np.repeat(np.arange(len(pieces), dtype=np.float32), counts)[order]
-    return (len(order), entries), nearest
+    return (len(order), entries, kept), nearest
 
 
 def _seen(piece, P, parallel):

@@ -139,17 +139,17 @@ def part(cloud, mask):
 
 
 @needs_gpu
-def test_a_budget_keeps_what_shows_most(splats):
-    cloud = splats(500, 0, seed=2)
+def test_a_share_of_the_splats_shows_the_whole(splats):
+    cloud = splats(4000, 0, seed=2)
+    cloud.scales[:] = 0.06
+    cloud.scales[:3000] /= 2  # fine things, which must not all go first
     gpu.init()
-    kept = gaussians.Drawing([cloud], budget=200)
-    importance = cloud.opacities * np.sort(cloud.scales, axis=1)[:, 1:].prod(1)
-    assert len(kept) == 200
-    assert importance[kept.chosen[0]].min() >= np.sort(importance)[-200]
+    kept = gaussians.Drawing([cloud], budget=1000)
+    assert len(kept) == 1000 and 300 < (kept.chosen[0] < 3000).sum() < 750
     whole = drawn(cloud, view(), perspective())
-    any_fifth = drawn(part(cloud, np.arange(500) % 5 == 0), view(), perspective())
-    lost = np.abs(drawn(cloud, view(), perspective(), most=100) - whole).mean()
-    assert 0 < lost < 0.7 * np.abs(any_fifth - whole).mean()
+    any_quarter = drawn(part(cloud, np.arange(4000) % 4 == 0), view(), perspective())
+    lost = np.abs(drawn(cloud, view(), perspective(), most=1000) - whole).mean()
+    assert 0 < lost < 0.7 * np.abs(any_quarter - whole).mean()
 
 
 @needs_gpu
@@ -220,7 +220,7 @@ def test_a_million_are_sorted_beside_the_main_thread_which_waits_for_nothing():
     assert ready and found[0] > 500_000
     assert sorter.order([first], P, 10**9) == (None, True), "nothing is sorted twice"
     assert sorter.order([second], P, 10**9)[1] is False, "a turned view is sorted anew"
-    (count, entries), ready = sorter.order([second], P, 10**9, wait=True)
+    (count, entries, _), ready = sorter.order([second], P, 10**9, wait=True)
     order = entries[:count, 0].astype(int)
     depth = -(points[order] @ second.to_camera[2, :3] + second.to_camera[2, 3])
     assert ready and np.diff(np.maximum(depth, gaussians.NEAR)).max() < 0.01
@@ -229,7 +229,7 @@ def test_a_million_are_sorted_beside_the_main_thread_which_waits_for_nothing():
 def test_what_no_view_reaches_is_not_sorted():
     points = np.random.default_rng(1).normal(size=(5000, 3)).astype(np.float32) * 5
     to_camera, P = view(), perspective()
-    (count, entries), nearest = sorting.sorted_view([piece(points, to_camera)], P, 10**9)
+    (count, entries, _), nearest = sorting.sorted_view([piece(points, to_camera)], P, 10**9)
     at = points @ to_camera[:3, :3].T + to_camera[:3, 3]
     clip = at @ P[:2, :3].T / -at[:, 2:]
     inside = (at[:, 2] < -gaussians.NEAR) & (np.abs(clip) < 1).all(1)
@@ -243,8 +243,8 @@ def test_a_view_in_motion_draws_what_can_be_drawn_in_time_and_all_of_it_when_it_
     pace = Pace()
     assert not pace.moves("here", now=0.0), "a view that has just opened stands"
     assert pace.moves("there", now=1.0)
-    pace.took(1.0, 100_000)  # a second: far too long
-    assert FEWEST / 2 <= pace.most <= 100_000 * WANTED
+    pace.took(1.0, 10_000_000)  # a second: far too long
+    assert FEWEST < pace.most <= 10_000_000 * WANTED
     before = pace.most
     pace.took(WANTED * 1.2, before)
     assert pace.most == before, "a little more or less keeps the order that is there"
