@@ -14,9 +14,11 @@ from .operators import (
     shot,
 )
 from .panels import menu, sidebar
+from .translations import dictionary
 from .viewport import points, show
 
 MODULES = (
+    dictionary,
     preferences,
     parameters,
     jobs,

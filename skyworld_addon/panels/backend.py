@@ -4,6 +4,7 @@ import bpy
 
 from .. import preferences
 from ..jobs import session
+from ..translations import said
 from .fix import draw_fix
 from .tab import Sidebar
 from .text import wrapped
@@ -21,7 +22,7 @@ class BackendPanel(Sidebar, bpy.types.Panel):
         texts = {
             "off": "Not running",
             "starting": "Starting…",
-            "on": f"Running, version {session.health.get('version', '?')}",
+            "on": said("Running, version {version}", version=session.health.get("version", "?")),
             "lost": "Lost",
         }
         icons = {"off": "RADIOBUT_OFF", "starting": "TIME", "on": "RADIOBUT_ON", "lost": "ERROR"}
@@ -30,7 +31,7 @@ class BackendPanel(Sidebar, bpy.types.Panel):
         state.alert = session.state == "lost"
         state.label(text=texts[session.state], icon=icons[session.state])
         if session.state == "on":
-            column.label(text=f"{worker.get('device') or 'Device not known yet'}", icon="MEMORY")
+            column.label(text=worker.get("device") or "Device not known yet", icon="MEMORY")
         elif session.error:
             wrapped(column, context, session.error, alert=True)
             draw_fix(layout, session.fix)

@@ -2,6 +2,7 @@
 
 import bpy
 
+from . import icons
 from .tab import Sidebar
 
 
@@ -13,7 +14,8 @@ class CameraPanel(Sidebar, bpy.types.Panel):
     def draw(self, context):
         layout = self.layout
         grid = layout.grid_flow(columns=2, even_columns=True, row_major=True, align=True)
-        grid.operator("skyworld.add_flythrough", text="Fly-through", icon="CURVE_PATH")
+        icon = icons.icon("fly_through", context)
+        grid.operator("skyworld.add_flythrough", text="Fly-through", icon_value=icon)
         grid.operator("skyworld.add_orbit", text="Orbit", icon="MESH_CIRCLE")
         grid.operator("skyworld.add_move", text="Dolly, Crane", icon="EMPTY_SINGLE_ARROW")
         grid.operator("skyworld.add_walk", text="Walk", icon="MOD_CURVE")

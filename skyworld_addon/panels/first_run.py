@@ -7,6 +7,7 @@ import bpy
 from .. import preferences
 from ..jobs import session
 from ..translations import said
+from . import icons
 from .fix import draw_fix
 from .text import wrapped
 
@@ -55,8 +56,8 @@ def draw_choice(layout, context, title, device, costs):
     box = layout.box()
     button = box.row()
     button.scale_y = 1.6
-    icon = "WORLD" if device == "CPU" else "SHADERFX"
-    button.operator("skyworld.install_backend", text=title, icon=icon).device = device
+    own = {"icon_value": icons.icon("world", context)} if device == "CPU" else {"icon": "SHADERFX"}
+    button.operator("skyworld.install_backend", text=title, **own).device = device
     for name, text in costs:
         line = box.split(factor=0.26)
         line.label(text=name)

@@ -5,6 +5,7 @@ import bpy
 from .. import parameters
 from ..jobs import session
 from ..operators.generate import FIT, default_fit_output
+from ..translations import said
 from .first_run import needs_installation
 from .progress import ICONS, draw_failure, draw_running, draw_start, fraction_of
 from .tab import Sidebar
@@ -35,7 +36,7 @@ class FitPanel(Sidebar, bpy.types.Panel):
         group = context.scene.skyworld_fit
         column = layout.column()
         column.prop(group, "pictures", placeholder="Choose a folder")
-        where = default_fit_output(bpy.path.abspath(group.pictures)) if group.pictures else "Chosen by itself"
+        where = default_fit_output(bpy.path.abspath(group.pictures)) if group.pictures else said("Chosen by itself")
         column.prop(group, "output", placeholder=str(where))
         parameters.draw(layout.column(), group, FIT, advanced=False, skip=("pictures", "output"))
         header, body = layout.panel("skyworld_fit_advanced", default_closed=True)
@@ -46,7 +47,7 @@ class FitPanel(Sidebar, bpy.types.Panel):
         if job and job["kind"] == FIT:
             draw_running(layout, context, job)
         else:
-            draw_start(layout, "skyworld.fit_pictures", icon="OUTLINER_OB_POINTCLOUD")
+            draw_start(layout, context, "skyworld.fit_pictures", icon="fit")
         if last and last["kind"] == FIT:
             draw_failure(layout, context, last)
 

@@ -5,6 +5,7 @@ import bpy
 from .. import parameters
 from ..jobs import session
 from ..operators.generate import CHOICES, FIT, KIND, default_world_output
+from ..translations import said
 from . import preview
 from .first_run import draw_installation, draw_next_step, needs_installation
 from .progress import PREVIEW_SCALE, draw_errors, draw_failure, draw_running, draw_start
@@ -29,7 +30,7 @@ class GeneratePanel(Sidebar, bpy.types.Panel):
         column = layout.column()
         column.prop(group, "photo", placeholder="Choose a picture")
         column.prop(group, "prompt", placeholder="What is all around" if group.photo else "or say what to make")
-        column.prop(group, "output", placeholder=str(default_world_output(group) or "Chosen by itself"))
+        column.prop(group, "output", placeholder=str(default_world_output(group) or said("Chosen by itself")))
         if group.prompt and group.profile == "builtin":
             wrapped(column, context, "The built-in models do not read prompts; choose other Models", icon="INFO")
         column = layout.column()
@@ -42,7 +43,7 @@ class GeneratePanel(Sidebar, bpy.types.Panel):
         if job and job["kind"] != FIT:
             draw_running(layout, context, job)
         else:
-            draw_start(layout, "skyworld.generate_world", icon="WORLD")
+            draw_start(layout, context, "skyworld.generate_world", icon="world")
             layout.operator("skyworld.offer_seeds", icon="IMGDISPLAY")
             draw_choices(layout, group)
         draw_errors(layout, context)

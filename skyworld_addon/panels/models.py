@@ -4,6 +4,7 @@ import bpy
 
 from ..jobs import session
 from ..operators.models import DOWNLOAD, catalogue, downloading, licence
+from ..translations import said
 from .first_run import draw_offline
 from .progress import draw_errors, draw_failure, draw_running
 
@@ -34,7 +35,7 @@ def draw(layout, context, settings):
     row = layout.row()
     if missing:
         size = sum(each["download_gb"] for each in missing)
-        row.label(text=f"About {size:.1f} GB are missing, {free:.1f} GB are free")
+        row.label(text=said("About {size:.1f} GB are missing, {free:.1f} GB are free", size=size, free=free))
         row.operator("skyworld.download_models", text="Download All", icon="IMPORT").model = settings.profile
     else:
         row.label(text="All of it is here", icon="CHECKMARK")
@@ -72,7 +73,7 @@ def draw_checkpoint(layout, checkpoint):
 
 
 def _purpose(checkpoint):
-    return f"For {checkpoint['good_for']}"
+    return said("For {purpose}", purpose=checkpoint["good_for"])
 
 
 def _waiting():

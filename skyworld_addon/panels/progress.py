@@ -1,7 +1,8 @@
 """Jobs in the panels: the button that starts one, how it goes, how it ended."""
 
 from ..jobs import session
-from . import preview
+from ..translations import said
+from . import icons, preview
 from .fix import draw_fix
 from .text import duration, wrapped
 
@@ -9,11 +10,15 @@ ICONS = {"queued": "TIME", "running": "PLAY", "done": "CHECKMARK", "failed": "ER
 PREVIEW_SCALE = 11.0
 
 
-def draw_start(layout, operator, *, icon):
-    """The large button; while the backend comes up it says so."""
+def draw_start(layout, context, operator, *, icon):
+    """The large button with one of the add-on's own icons; while the backend comes up it says so."""
     button = layout.row()
     button.scale_y = 1.6
-    button.operator(operator, icon=icon, **({"text": "Starting the Backend…"} if session.waiting() else {}))
+    button.operator(
+        operator,
+        icon_value=icons.icon(icon, context),
+        **({"text": "Starting the Backend…"} if session.waiting() else {}),
+    )
 
 
 def draw_running(layout, context, job):
@@ -23,7 +28,7 @@ def draw_running(layout, context, job):
     cancelling = job["id"] in session.cancelling
     head = box.row()
     stage = (progress.get("stage") or ("Waiting" if job["state"] == "queued" else "Starting")).capitalize()
-    head.label(text="Cancelling…" if cancelling else stage)
+    head.label(text=said("Cancelling…") if cancelling else said(stage), translate=False)
     times = head.row()
     times.alignment = "RIGHT"
     times.label(text=_times(progress))
@@ -49,7 +54,9 @@ def _times(progress):
     if elapsed is None:
         return ""
     remaining = progress.get("remaining")
-    return duration(elapsed) + (f" / about {duration(elapsed + remaining)}" if remaining is not None else "")
+    if remaining is None:
+        return duration(elapsed)
+    return said("{elapsed} / about {whole}", elapsed=duration(elapsed), whole=duration(elapsed + remaining))
 
 
 def draw_failure(layout, context, job):

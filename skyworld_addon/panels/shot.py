@@ -4,6 +4,7 @@ import bpy
 
 from ..scene import exposure
 from ..scene.world import ENGINE
+from . import icons
 from .tab import Sidebar
 
 
@@ -37,7 +38,7 @@ class ShotPanel(Sidebar, bpy.types.Panel):
             layout.operator("skyworld.set_up_compositing", icon="NODE_COMPOSITING")
         button = layout.row()
         button.scale_y = 1.6
-        button.operator("skyworld.render_shot", icon="RENDER_ANIMATION")
+        button.operator("skyworld.render_shot", icon_value=icons.icon("shot", context))
 
 
 CLASSES = (ShotPanel,)

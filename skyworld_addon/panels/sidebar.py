@@ -6,7 +6,7 @@ A panel has a file of its own that exports CLASSES; its place among the others i
 import bpy
 
 from ..jobs import session
-from . import backend, camera, edit, fit, generate, jobs, preview, shot, world
+from . import backend, camera, edit, fit, generate, icons, jobs, preview, shot, world
 
 CLASSES = (
     *generate.CLASSES,
@@ -31,6 +31,7 @@ def redraw():
 
 def register():
     preview.register()
+    icons.register()
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     session.on_change.append(redraw)
@@ -41,4 +42,5 @@ def unregister():
         session.on_change.remove(redraw)
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)
+    icons.unregister()
     preview.unregister()

@@ -3,6 +3,7 @@
 import bpy
 
 from ..scene import splats, world
+from ..translations import said
 from .tab import Sidebar
 from .text import wrapped
 
@@ -26,13 +27,14 @@ class WorldPanel(Sidebar, bpy.types.Panel):
             ).filepath = collection.skyworld.folder
             row.operator("skyworld.mark_world_asset", text="", icon="ASSET_MANAGER", emboss=False)
             if collection.skyworld.models:
-                wrapped(layout, context, f"Made by {collection.skyworld.models}")
+                wrapped(layout, context, said("Made by {models}", models=collection.skyworld.models))
             if collection.skyworld.held_out:
                 wrapped(layout, context, collection.skyworld.held_out)
         if obj:
             count = len(obj.data.attributes["position"].data)
             layout.label(
-                text=f"{count:,} {'splats' if splats.is_splats(obj) else 'points'}", icon="OUTLINER_OB_POINTCLOUD"
+                text=said("{count:,} splats" if splats.is_splats(obj) else "{count:,} points", count=count),
+                icon="OUTLINER_OB_POINTCLOUD",
             )
             column = layout.column()
             column.prop(obj.skyworld, "display")
