@@ -35,6 +35,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         {
             "prepare": "Makes a scene of satellite images: cameras, tie points, one frame in metres.",
             "height": "Measures the heights of a scene of satellite images.",
+            "refine": "Refines a city of satellite images: views from lower and lower, repainted and fitted to.",
         },
     ),
 }
@@ -172,7 +173,7 @@ def _job(name: str, arguments: list[str]) -> int:
     module, function = PIPELINES[name].split(":")
     reports = getattr(importlib.import_module(module), function)(parameters)
     _follow(name, reports)
-    print(parameters.output)
+    print(parameters.output if hasattr(parameters, "output") else parameters.world)
     return 0
 
 

@@ -8,6 +8,7 @@ Limits are inclusive (ge, le), as Blender's are. Importing this package loads no
 
 import json
 
+from skyworld.parameters.city import SatelliteRefineParameters
 from skyworld.parameters.description import describe
 from skyworld.parameters.measure import MeasureParameters
 from skyworld.parameters.model import Parameters, check, first_problem
@@ -31,6 +32,7 @@ __all__ = [
     "RenderParameters",
     "SatelliteHeightParameters",
     "SatellitePrepareParameters",
+    "SatelliteRefineParameters",
     "TrainParameters",
     "WorldParameters",
     "check",
@@ -52,6 +54,7 @@ KINDS: dict[str, type[Parameters]] = {
         TrainParameters,
         SatellitePrepareParameters,
         SatelliteHeightParameters,
+        SatelliteRefineParameters,
     )
 }
 # Commands that are no jobs: the service and the add-on do not have them.

@@ -16,6 +16,7 @@ PIPELINES = {
     "satellite_prepare": "skyworld.satellite.prepare:prepare",
     "satellite_height": "skyworld.satellite.height:measure_heights",
     "train": "skyworld.models.pointcloud.train:train",
+    "satellite_refine": "skyworld.satellite.refine:refine",
 }
 
 

@@ -1,0 +1,134 @@
+"""Cities seen from lower than any satellite: refining them."""
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from skyworld.parameters.model import FOLDER, Parameters, checkpoint_field
+
+
+class RepaintingParameters(Parameters):
+    """What refining asks for, alone and as the last part of making a city."""
+
+    curriculum: str = Field(
+        "preview",
+        title="Curriculum",
+        description="Which views are imagined, from above downwards: preview (for CPUs), low, jax_v1, nyc_v1 (as "
+        "published, scaled to the area), or a JSON file",
+    )
+    by: Literal["auto", "editor", "restorer"] = Field(
+        "auto",
+        title="Repainted by",
+        description="An editor imagines what the images do not show, a restorer only mends renders; auto takes an "
+        "editor where the profile has one",
+        json_schema_extra={"labels": ["Automatic", "Editor", "Restorer"]},
+    )
+    profile: Literal["builtin", "8gb", "16gb", "24gb"] = Field(
+        "builtin",
+        title="Models",
+        description="The built-in models, or downloaded checkpoints for a GPU with that much memory",
+        json_schema_extra={"labels": ["Built-in", "8 GB GPU", "16 GB GPU", "24 GB GPU"]},
+    )
+    seed: int = Field(0, ge=0, le=2**30, title="Seed", description="Another number, other edits")
+    source: str = Field(
+        "",
+        max_length=2000,
+        title="Source Prompt",
+        description="What renders look like before they are edited; the published words if left out",
+        json_schema_extra={"advanced": True},
+    )
+    target: str = Field(
+        "",
+        max_length=2000,
+        title="Target Prompt",
+        description="What the city should look like; the published words if left out",
+        json_schema_extra={"advanced": True},
+    )
+    steps: int = Field(
+        28,
+        ge=1,
+        le=200,
+        title="Steps",
+        description="Of the editor's whole way from noise to picture",
+        json_schema_extra={"advanced": True},
+    )
+    n_max: int = Field(
+        10,
+        ge=1,
+        le=200,
+        title="Edited Steps",
+        description="The last so many steps are gone through: more changes more",
+        json_schema_extra={"advanced": True},
+    )
+    n_min: int = Field(
+        4,
+        ge=0,
+        le=200,
+        title="Free Steps",
+        description="The last so many of these follow the target prompt alone",
+        json_schema_extra={"advanced": True},
+    )
+    distortion: bool = Field(
+        False,
+        title="Distortion Field",
+        description="Let each edited view bend a little while fitting, and edit each once only: half the edits",
+        json_schema_extra={"advanced": True},
+    )
+    editor: str = checkpoint_field("Editor", "What edits views")
+    restorer: str = checkpoint_field("Restorer", "What mends views")
+    executor: Literal["local", "ray"] = Field(
+        "local",
+        title="Executor",
+        description="Where views are repainted: here, or on a Ray cluster, a worker for each GPU",
+        json_schema_extra={"labels": ["This Computer", "Ray Cluster"], "advanced": True},
+    )
+    address: str = Field(
+        "",
+        title="Cluster Address",
+        description="Of a Ray cluster that runs, such as auto or ray://host:10001; one is started here if left out",
+        json_schema_extra={"advanced": True},
+    )
+    workers: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        title="Workers",
+        description="How many workers of a Ray cluster to use; 0 for as many as it has GPUs",
+        json_schema_extra={"advanced": True},
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", title="Device", description="Where to compute", json_schema_extra={"advanced": True}
+    )
+
+    @model_validator(mode="after")
+    def _steps_in_order(self):
+        if not self.n_min <= self.n_max <= self.steps:
+            raise ValueError("free steps must not be more than edited steps, nor these more than steps")
+        return self
+
+
+class _City(Parameters):
+    world: Path = Field(
+        title="World Folder",
+        description="The city, made with `skyworld satellite reconstruct`",
+        json_schema_extra=FOLDER,
+    )
+
+
+class SatelliteRefineParameters(RepaintingParameters, _City):  # pydantic takes the fields of the last first
+    """Refines a city of satellite images: views from lower and lower, repainted and fitted to."""
+
+    kind: ClassVar[str] = "satellite_refine"
+
+    scene: Path | None = Field(
+        None,
+        title="Scene Folder",
+        description="Its satellite images; those it was made of if left out",
+        json_schema_extra={**FOLDER, "advanced": True},
+    )
+    further: bool = Field(
+        False,
+        title="Refine Further",
+        description="Go on from the refined city, and not from the city as it was reconstructed",
+    )

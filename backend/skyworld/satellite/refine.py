@@ -1,0 +1,373 @@
+"""Stage 2: a city seen from lower and lower, each time from views that were edited or restored (Skyfall-GS, 3.3).
+
+Iterative data set update: an episode renders the city around a grid of places, has every render repainted, and fits
+the Gaussians again to these and to the satellite images. The next episode looks from lower. A repainted picture is a
+file of its own, named after all that it depends on: an episode that was killed goes on at the next picture.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from skyworld.camera import Camera
+from skyworld.errors import UserError
+from skyworld.executor import Executor, executor
+from skyworld.models.roles import EditSchedule, Provenance
+from skyworld.models.roster import Roster
+from skyworld.parameters.city import SatelliteRefineParameters
+from skyworld.progress import Progress, stages
+from skyworld.satellite import curriculum as curricula
+from skyworld.satellite.curriculum import Curriculum, Episode
+from skyworld.satellite.near import drawable
+from skyworld.satellite.repaint import Piece, Repainter, repaint
+from skyworld.satellite.scene import TRAIN, SatelliteScene, ground_pixel, read_picture, read_scene, write_picture
+from skyworld.satellite.tone import tone
+from skyworld.splats import rasterize, smoothing
+from skyworld.splats.densify import GradientRule
+from skyworld.splats.device import pick_device
+from skyworld.splats.distortion import Distortion
+from skyworld.splats.formats.ply import read_ply, write_ply
+from skyworld.splats.gaussians import Gaussians
+from skyworld.splats.losses import PHOTOMETRIC, Term
+from skyworld.splats.train import Schedule, View, fit
+from skyworld.world import World, atomic_write, digest
+
+# Raise it when the same inputs give another result.
+VERSION = 1
+SPLATS, BEFORE = "splats.ply", "before_refine.ply"
+DRAWING = {"antialiased": True, "eps2d": 0.1}  # Mip-Splatting's 2D filter, as Skyfall-GS has it
+EXTENT = 128.0  # metres: unit of the means' learning rate and of sizes, for an area of 256 m
+_GROUND, _ROOF = 5, 99.5  # percentiles of heights that count as ground and as the highest roof
+_SHOWN = 3  # views of an episode that its picture shows, before and after
+
+
+def refine(parameters: SatelliteRefineParameters) -> Iterator[Progress]:
+    """Job kind `satellite_refine`. Yields progress; the world's splats.ply is then the refined city.
+
+    The city as it was before lies in before_refine.ply: other parameters begin with it again, `further` goes on from
+    the refined one. An episode that was done with the same inputs is skipped.
+    """
+    device = pick_device(parameters.device)
+    world = World.open(parameters.world)
+    scene = read_scene(scene_folder(world, parameters.scene))
+    side = max(high - low for low, high in (scene.box.east, scene.box.north))
+    curriculum = curricula.chosen(parameters.curriculum, side)
+    repainter, provenance = _repainter(parameters, device)
+    if repainter.role == "restorer" or parameters.distortion:
+        curriculum = replace(curriculum, samples=1)
+    hands = executor(parameters.executor, parameters.address, parameters.workers)
+    begun = _beginning(world, parameters.further)
+    world.record("models", [*_other_models(world, repainter.role), asdict(provenance)])
+    before = {"version": VERSION, "city": begun, "scene": _fingerprint(scene)}
+    plan, previous = [], BEFORE
+    for number, episode in enumerate(curriculum.episodes, 1):
+        kept = f"stages/refine_{number}/{SPLATS}"
+        inputs = {
+            **before,
+            "episode": number,
+            "curriculum": {**curriculum.to_json(), "episodes": [asdict(e) for e in curriculum.episodes[:number]]},
+            "repainter": repainter.told(provenance),
+            "distortion": parameters.distortion,
+            "seed": parameters.seed,
+            "device": device.type,
+        }
+        work = _Episode(world, scene, curriculum, episode, number, repainter, provenance, hands, parameters, device)
+        make = partial(work.make, previous, kept)
+        seconds = curriculum.views * curriculum.samples + 0.05 * curriculum.iterations
+        plan.append((f"{episode.elevation:g} degrees", seconds, world.stage(f"refine_{number}", inputs, (kept,), make)))
+        previous = kept
+    plan.append(("city", 1, _finish(world, previous)))
+    yield from stages(*plan)
+
+
+def scene_folder(world: World, wish: Path | None) -> Path:
+    """Of the satellite images that the world was made of. UserError where world.json does not know it."""
+    told = world.document.get("satellite", {}).get("scene")
+    if wish is None and told is None:
+        raise UserError(
+            "this world was not made of satellite images here", file=world.root, hint="Name their scene with --scene"
+        )
+    return Path(wish or told)
+
+
+def _repainter(parameters: SatelliteRefineParameters, device: torch.device) -> tuple[Repainter, Provenance]:
+    """An editor where one was chosen or the profile has one, else a restorer. UserError where it is not downloaded."""
+    wishes = {"editor": parameters.editor, "restorer": parameters.restorer}
+    roster = Roster(parameters.profile, wishes, device)
+    role = "editor" if parameters.by == "editor" else "restorer"
+    if parameters.by == "auto":
+        role = "editor" if roster.provenance("editor") else "restorer"
+    provenance = roster.provenance(role)
+    if provenance is None:
+        raise UserError(
+            "no editor is there: there is none without a checkpoint",
+            hint="Choose a profile (--profile 16gb) or a model (--editor), or let the restorer do it (--by restorer)",
+        )
+    roster.require([role])
+    schedule = EditSchedule(parameters.steps, parameters.n_min, parameters.n_max)
+    words = {"source": parameters.source, "target": parameters.target}
+    told = {name: text for name, text in words.items() if text}
+    made = Repainter(role, parameters.profile, wishes[role], device.type, schedule=schedule, **told)
+    return made, provenance
+
+
+def _other_models(world: World, role: str) -> list[dict]:
+    return [model for model in world.document.get("models", []) if model.get("role") not in ("editor", "restorer")]
+
+
+def _beginning(world: World, further: bool) -> str:
+    """Fingerprint of the city that is refined, which now lies in before_refine.ply.
+
+    A city that this has refined already is taken from there again, unless it is to go `further`.
+    """
+    splats, before = world.path(SPLATS), world.path(BEFORE)
+    if not splats.is_file():
+        raise UserError(
+            "this world has no city yet", file=world.root, hint="Make it first with `skyworld satellite reconstruct`"
+        )
+    now, told = digest(splats), world.document.get("refined", {})
+    if now == told.get("result") and before.is_file() and not further:
+        return digest(before)
+    if before.is_file() and digest(before) == now:
+        return now
+    with atomic_write(before) as temporary:
+        shutil.copyfile(splats, temporary)
+    return now
+
+
+def _finish(world: World, last: str) -> Iterator[Progress]:
+    splats = world.path(SPLATS)
+    with atomic_write(splats) as temporary:
+        shutil.copyfile(world.path(last), temporary)
+    world.record("refined", {"result": digest(splats), "before": BEFORE})
+    yield Progress(1.0, "the refined city is there")
+
+
+def _fingerprint(scene: SatelliteScene) -> dict:
+    return {"cameras": digest(scene.folder / TRAIN), **{image.name: digest(image.picture) for image in scene.images}}
+
+
+@dataclass(frozen=True)
+class _Episode:
+    """One episode: renders, repainted pictures, a fit. number: from 1."""
+
+    world: World
+    scene: SatelliteScene
+    curriculum: Curriculum
+    episode: Episode
+    number: int
+    repainter: Repainter
+    provenance: Provenance
+    hands: Executor
+    parameters: SatelliteRefineParameters
+    device: torch.device
+
+    def make(self, previous: str, kept: str, scratch: Path) -> Iterator[Progress]:
+        city = read_ply(self.world.path(previous)).to(self.device)
+        yield Progress(0.0, f"looking from {self.episode.elevation:g} degrees")
+        heights = city.means[:, 2].cpu().numpy()
+        cameras = self.curriculum.cameras(
+            self.episode, self.scene.box, partial(ground_of, city), float(np.percentile(heights, _ROOF))
+        )
+        images = toned_images(self.scene, city)
+        pieces = self._pieces(city, cameras, images)
+        if not pieces:
+            raise UserError(
+                f"nothing of the city is seen from {self.episode.elevation:g} degrees",
+                hint="Check the curriculum's extent and radius",
+            )
+        share = self._share_of_painting(len(pieces))
+        files = yield from _scaled(self._painted(pieces, scratch), 0.0, share)
+        Roster("builtin", device=self.device).rest()
+        preview, repainted = scratch / "preview.jpg", [read_picture(file) for file in files]
+        write_sheet(preview, [(piece.picture, after) for (_, piece), after in zip(pieces, repainted, strict=True)])
+        yield Progress(share, "fitting the city to them", preview=preview)
+        edited = [(camera, picture) for (camera, _), picture in zip(pieces, repainted, strict=True)]
+        fitted = yield from _scaled(self._fitted(city, edited, images, scratch), share, 0.99)
+        if not len(fitted):
+            raise UserError("no Gaussian was left", hint="Begin again with `skyworld satellite reconstruct`")
+        after = render(fitted, pieces[0][0])[0]
+        write_sheet(preview, [(pieces[0][1].picture, after.astype(np.float32) / 255)])
+        with atomic_write(self.world.path(kept)) as temporary:
+            write_ply(temporary, fitted.to("cpu"))
+        yield Progress(1.0, f"{len(fitted):,} splats after {self.episode.elevation:g} degrees", preview=preview)
+
+    def _share_of_painting(self, count: int) -> float:
+        """Of an episode's time, as far as it can be told before."""
+        seconds = 1.5 if self.repainter.role == "restorer" else 4.0
+        return seconds * count / (seconds * count + 0.05 * self.curriculum.iterations)
+
+    def _pieces(self, city: Gaussians, cameras: Sequence[Camera], images: list[View]) -> list[tuple[Camera, Piece]]:
+        """The renders, as often as each is to be edited; those that see next to nothing are left out."""
+        found, mends = [], self.repainter.role == "restorer"
+        for index, camera in enumerate(cameras):
+            picture, alpha, depth = render(city, camera)
+            if (alpha > 127).mean() < 0.05:
+                continue
+            wanted = _over(camera, self.scene, depth, alpha)
+            examples = (_example(camera, images, depth),) if mends else ()
+            depth = depth if mends else depth[:0]  # an editor does not look at it
+            for sample in range(self.curriculum.samples):
+                seed = self.parameters.seed + 1000 * self.number + index * self.curriculum.samples + sample
+                found.append((camera, Piece(picture, alpha, depth, wanted, examples, seed)))
+        return found
+
+    def _painted(self, pieces: list[tuple[Camera, Piece]], scratch: Path) -> Iterator[Progress]:
+        """Files of the repainted pictures, in order; those that are there from a run before are taken."""
+        told = self.repainter.told(self.provenance)
+        files = [scratch / "pictures" / f"{piece.fingerprint(told)}.png" for _, piece in pieces]
+        lacking = [index for index, file in enumerate(files) if not file.exists()]
+        there, word = len(files) - len(lacking), "edited" if self.repainter.role == "editor" else "restored"
+        yield Progress(there / len(files), f"{there} of {len(files)} views {word}")
+        answers = self.hands.run(repaint, self.repainter, [pieces[index][1] for index in lacking])
+        for count, (index, answer) in enumerate(zip(lacking, answers, strict=True), there + 1):
+            write_picture(files[index], answer)
+            preview = scratch / "preview.jpg"
+            write_sheet(preview, [(pieces[index][1].picture, answer.astype(np.float32) / 255)])
+            yield Progress(count / len(files), f"{count} of {len(files)} views {word}", preview=preview)
+        for strange in set(files[0].parent.glob("*.png")) - set(files):
+            strange.unlink()
+        return files
+
+    def _fitted(self, city: Gaussians, edited, images: list[View], scratch: Path) -> Iterator[Progress]:
+        curriculum, checkpoint = self.curriculum, scratch / "fit.pt"
+        views = [replace(view, share=(1 - curriculum.edited) / len(images)) for view in images]
+        for camera, picture in edited:
+            levels = torch.from_numpy(np.round(picture * 255).astype(np.uint8)).to(self.device)
+            views.append(View(camera, levels, share=curriculum.edited / len(edited)))
+        views = [view for view in views if view.share > 0]
+        warp = None
+        if self.parameters.distortion:
+            warp = Distortion(len(views), frozen=frozenset(range(len(views) - len(edited))), seed=self.parameters.seed)
+        terms = [*PHOTOMETRIC, *([Term("opacity_entropy", curriculum.entropy)] if curriculum.entropy else [])]
+
+        def keep(state: dict) -> None:
+            with atomic_write(checkpoint) as temporary:
+                torch.save(state, temporary)
+
+        result = yield from fit(
+            city,
+            views,
+            _schedule(curriculum, self.parameters.seed + self.number),
+            terms=terms,
+            strategy=_strategy(curriculum, len(city)),
+            distortion=warp,
+            drawing=DRAWING,
+            resume=torch.load(checkpoint, map_location="cpu", weights_only=True) if checkpoint.exists() else None,
+            checkpoint=keep,
+            checkpoint_every=max(curriculum.iterations // 10, 50),
+        )
+        checkpoint.unlink(missing_ok=True)
+        return smoothing.folded(result)
+
+
+def _schedule(curriculum: Curriculum, seed: int) -> Schedule:
+    """The rates of Skyfall-GS, which begin anew in each episode; those of scales stay at stage 1's."""
+    extent = EXTENT * curriculum.extent / 512
+    rates = {
+        "means": (1.6e-4 * extent, 1.6e-6 * extent),
+        "log_scales": 0.001,
+        "quats": 0.001,
+        "logit_opacities": 0.05,
+        "sh": 0.0025,
+    }
+    return Schedule(curriculum.iterations, rates, smooth_every=100, seed=seed)
+
+
+def _strategy(curriculum: Curriculum, count: int) -> GradientRule:
+    return GradientRule(
+        EXTENT * curriculum.extent / 512,
+        threshold=curriculum.densify_threshold,
+        begin=min(100, curriculum.densify_end),
+        end=curriculum.densify_end,
+        every=100,
+        reset_every=curriculum.reset_every,
+        cap=round(curriculum.growth * count),
+    )
+
+
+@torch.no_grad()
+def render(city: Gaussians, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Picture [H, W, 3] and alpha [H, W] uint8, depth [H, W] float32 metres."""
+    drawn = rasterize(city, [camera], **DRAWING)
+    picture, alpha = ((each[0].clamp(0, 1) * 255).round().byte().cpu().numpy() for each in (drawn.colour, drawn.alpha))
+    return picture, alpha, drawn.depth[0].float().cpu().numpy()
+
+
+def ground_of(city: Gaussians, east: float, north: float, reach: float = 30.0) -> float:
+    """Metres up of the ground at a place: a low percentile of the Gaussians around it, of all where there are few."""
+    means = city.means.detach()
+    near = (means[:, :2] - means.new_tensor([east, north])).abs().max(1).values < reach
+    heights = means[near, 2] if int(near.sum()) >= 20 else means[:, 2]
+    return float(np.percentile(heights.cpu().numpy(), _GROUND))
+
+
+@torch.no_grad()
+def toned_images(scene: SatelliteScene, city: Gaussians) -> list[View]:
+    """The satellite images as cameras in float32 see them, each in the tone of the city, where the city is seen."""
+    views = []
+    for image in scene.images:
+        camera, (picture, valid) = drawable(image.camera, scene.box), image.read()
+        shown, alpha, _ = render(city, camera)
+        counts = valid & (alpha > 127)
+        if not counts.any():
+            continue
+        gain, offset = tone(picture[counts], shown[counts].astype(np.float32) / 255, np.ones(int(counts.sum())))
+        toned = np.round((picture * gain + offset).clip(0, 1) * 255).astype(np.uint8)
+        weight = torch.from_numpy(counts.astype(np.float32)).to(city.device)
+        views.append(View(camera, torch.from_numpy(toned).to(city.device), weight))
+    if not views:
+        raise UserError("no satellite image shows the city", file=scene.folder, hint="Is it this world's scene?")
+    return views
+
+
+def _over(camera: Camera, scene: SatelliteScene, depth: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Bool [H, W]: pixels whose ray meets the ground inside of the area."""
+    rays = camera.rays()
+    middle = camera.position + rays[camera.height // 2, camera.width // 2] * np.median(depth[alpha > 127])
+    floor = min(float(middle[2]), float(np.mean(scene.box.up)))
+    down = np.where(rays[..., 2] < -1e-3, rays[..., 2], np.nan)
+    places = camera.position[:2] + rays[..., :2] * ((floor - camera.position[2]) / down)[..., None]
+    sides = np.array([scene.box.east, scene.box.north])
+    with np.errstate(invalid="ignore"):
+        return ((places > sides[:, 0]) & (places < sides[:, 1])).all(-1)
+
+
+def _example(camera: Camera, images: list[View], depth: np.ndarray) -> np.ndarray:
+    """The satellite image that looks most alike, in about the scale of the render: [h, w, 3] uint8."""
+    image = max(images, key=lambda view: float(view.camera.rotation[:, 2] @ camera.rotation[:, 2]))
+    target = camera.position + camera.rotation[:, 2] * np.median(depth[depth > 0])
+    scale = min(ground_pixel(image.camera, target) / ground_pixel(camera, target), 2.0)
+    at, reach = image.camera.project(target)[0], camera.width / scale / 2
+    low = np.clip(at - reach, 0, None).astype(int)
+    high = np.ceil(at + reach).astype(int)
+    picture = image.picture.cpu().numpy()[low[1] : high[1], low[0] : high[0]]
+    if min(picture.shape[:2], default=0) < 16:
+        picture = image.picture.cpu().numpy()
+    size = tuple(max(16, round(side * scale)) for side in picture.shape[1::-1])
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+
+
+def write_sheet(path: Path, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """JPEG for the panel: up to three renders [H, W, 3] uint8 above what became of them [H, W, 3] float32, 0 to 1."""
+    spread = np.linspace(0, len(pairs) - 1, min(_SHOWN, len(pairs))).round().astype(int)
+    above = np.hstack([pairs[index][0] for index in spread])
+    below = np.hstack([np.round(pairs[index][1] * 255).astype(np.uint8) for index in spread])
+    with atomic_write(path) as temporary:
+        cv2.imwrite(str(temporary), np.vstack([above, below])[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+
+
+def _scaled(reports: Iterator[Progress], begin: float, end: float) -> Iterator[Progress]:
+    """The reports of a part of a stage, as shares of the stage; returns what they return."""
+    while True:
+        try:
+            report = next(reports)
+        except StopIteration as done:
+            return done.value
+        yield replace(report, fraction=begin + report.fraction * (end - begin))
