@@ -161,6 +161,12 @@ def flux1_fill() -> dict:
     )
 
 
+def flux1_dev() -> dict:
+    return flux1_fill() | dict(
+        transformer=diffusers.FluxTransformer2DModel(in_channels=64, out_channels=64, guidance_embeds=True)
+    )
+
+
 def flux2_klein() -> dict:
     return dict(
         transformer=diffusers.Flux2Transformer2DModel(
@@ -203,6 +209,7 @@ PARTS: dict[str, Callable[[], dict]] = {
     "sd2-inpainting": sd2,
     "sdxl-inpainting": sdxl,
     "flux1-fill": flux1_fill,
+    "flux1-dev": flux1_dev,
     "flux2-klein-4b": flux2_klein,
     "z-image-turbo": z_image,
     "qwen-image-edit-2511": qwen_image_edit,
