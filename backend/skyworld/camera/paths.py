@@ -20,6 +20,38 @@ class CameraPath:
     fps: float
 
 
+@dataclass(frozen=True)
+class Ring:
+    """Where an orbit of a city runs, as satellite papers give it: `r` and `e` of published paths.
+
+    target: metres, what is looked at.  radius: metres from it to the camera.  elevation: degrees above its horizon.
+    """
+
+    target: tuple[float, float, float]
+    radius: float
+    elevation: float
+
+    def __post_init__(self):
+        if len(self.target) != 3 or not np.isfinite([*self.target, self.radius, self.elevation]).all():
+            raise UserError(f"an orbit needs a target of three numbers, a radius and an elevation, not {self}")
+        if self.radius <= 0 or not -90 < self.elevation <= 90:
+            raise UserError(f"an orbit of {self.radius:g} m at {self.elevation:g} degrees is impossible")
+
+    def poses(self, frames: int) -> list[np.ndarray]:
+        """[4, 4] of cameras once around, clockwise seen from above, the first one in the east (Skyfall-GS)."""
+        target, elevation = np.asarray(self.target, np.float64), np.radians(self.elevation)
+        found = []
+        for angle in -2 * np.pi * np.arange(frames) / frames:
+            outward = np.array([np.cos(angle), np.sin(angle), 0])
+            backward = outward * np.cos(elevation) + (0, 0, np.sin(elevation))
+            right = np.array([-np.sin(angle), np.cos(angle), 0])
+            pose = np.eye(4)
+            pose[:3, :3] = np.stack([right, np.cross(right, backward), -backward], -1)
+            pose[:3, 3] = target + self.radius * backward
+            found.append(pose)
+        return found
+
+
 def cube_positions(centre: np.ndarray, cube: float) -> np.ndarray:
     """[14, 3] metres: centres of the faces, then corners of a cube with the edge `cube` (Recipe, arXiv 2503.16611)."""
     faces = [sign * axis for axis in np.eye(3) for sign in (-1, 1)]
@@ -68,6 +100,9 @@ def author(parameters: PathParameters) -> Iterator[Progress]:
     from skyworld.world import World
 
     world = World.open(parameters.world)
+    if parameters.type == "orbit" and (parameters.radius or world.document.get("satellite")):
+        yield from _around(world, parameters)
+        return
     panorama = world.document.get("panorama")
     if not panorama:
         raise UserError("this world has no panorama yet", file=world.root, hint="Finish it with `skyworld world` first")
@@ -83,3 +118,33 @@ def author(parameters: PathParameters) -> Iterator[Progress]:
     cameras = [Camera.pinhole(pose, fov, parameters.width, parameters.height) for pose in poses]
     nerfstudio.write(parameters.output, CameraPath(cameras, parameters.fps))
     yield Progress(1.0, f"{parameters.frames} cameras in {parameters.output}")
+
+
+def _around(world, parameters: PathParameters) -> Iterator[Progress]:
+    """An orbit by radius and elevation, written as Skyfall-GS writes it; what is not given comes from the city."""
+    from skyworld.camera.formats import skyfall
+
+    yield Progress(0.2, "placing cameras")
+    target, radius = parameters.target, parameters.radius
+    if target is None or not radius:
+        middle, side = _city(world)
+        target, radius = target or middle, radius or 1.2 * side
+    ring = Ring(tuple(target), radius, parameters.elevation)
+    fov = np.radians(parameters.fov)
+    cameras = [Camera.pinhole(pose, fov, parameters.width, parameters.height) for pose in ring.poses(parameters.frames)]
+    skyfall.write(parameters.output, ring, CameraPath(cameras, parameters.fps))
+    yield Progress(1.0, f"{parameters.frames} cameras in {parameters.output}, {radius:g} m from the target")
+
+
+def _city(world) -> tuple[tuple[float, float, float], float]:
+    """The ground in the middle of a world's Gaussians, metres, and the longer side of what they cover."""
+    from skyworld.splats.formats.ply import read_ply
+
+    file = world.path("splats.ply")
+    if not file.is_file():
+        raise UserError("this world has no splats yet", file=world.root, hint="Give --radius and --target")
+    means = read_ply(file).means.numpy()
+    low, high = np.percentile(means, (1, 99), axis=0)
+    ground = np.percentile(means[:, 2], 5)
+    middle = (float(low[0] + high[0]) / 2, float(low[1] + high[1]) / 2, float(ground))
+    return middle, float((high - low)[:2].max())

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from skyworld.parameters.model import FOLDER, Parameters, checkpoint_field
 
@@ -100,12 +100,6 @@ class RepaintingParameters(Parameters):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", title="Device", description="Where to compute", json_schema_extra={"advanced": True}
     )
-
-    @model_validator(mode="after")
-    def _steps_in_order(self):
-        if not self.n_min <= self.n_max <= self.steps:
-            raise ValueError("free steps must not be more than edited steps, nor these more than steps")
-        return self
 
 
 class _City(Parameters):

@@ -1,11 +1,12 @@
 """Camera paths and frames."""
 
+import re
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from skyworld.parameters.model import FILE, FOLDER, Parameters
+from skyworld.parameters.model import FILE, FOLDER, Parameters, words
 
 
 class PathParameters(Parameters):
@@ -30,6 +31,34 @@ class PathParameters(Parameters):
         title="Reach",
         description="How far the path leaves the viewpoint, as a share of half the walking room",
     )
+    radius: float = Field(
+        0.0,
+        ge=0,
+        le=1e6,
+        title="Radius",
+        description="Of an orbit: metres from the target to the camera; 0 suits a city, or stays in the walking room",
+        json_schema_extra={"unit": "LENGTH", "advanced": True},
+    )
+    elevation: float = Field(
+        45.0,
+        ge=1,
+        le=90,
+        title="Elevation",
+        description="Of an orbit with a radius: degrees above the horizon that the camera looks from",
+        json_schema_extra={"advanced": True},
+    )
+    target: tuple[float, float, float] | None = Field(
+        None,
+        title="Target",
+        description="Of an orbit with a radius: what it looks at, in metres; the middle of the ground if left out",
+        json_schema_extra=words("X Y Z", advanced=True),
+    )
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _numbers(cls, value):
+        """A panel has one line of text where the command line has several words."""
+        return re.split(r"[,;\s]+", value.strip()) if isinstance(value, str) and value.strip() else value or None
 
 
 class RenderParameters(Parameters):
