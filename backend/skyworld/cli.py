@@ -38,6 +38,10 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "refine": "Refines a city of satellite images: views from lower and lower, repainted and fitted to.",
         },
     ),
+    "evaluate": (
+        "Scores what was made against the truth.",
+        {"satellite": "Scores a city: its views against photographs of it, its heights against a height map."},
+    ),
 }
 # Jobs that are no commands of their own: `skyworld models download` asks first.
 INNER = {"download": "Downloads a checkpoint, or all of a profile, into the hub's cache."}

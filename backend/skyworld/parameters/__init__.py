@@ -8,7 +8,7 @@ Limits are inclusive (ge, le), as Blender's are. Importing this package loads no
 
 import json
 
-from skyworld.parameters.city import SatelliteRefineParameters
+from skyworld.parameters.city import EvaluateSatelliteParameters, SatelliteRefineParameters
 from skyworld.parameters.description import describe
 from skyworld.parameters.measure import MeasureParameters
 from skyworld.parameters.model import Parameters, check, first_problem
@@ -24,6 +24,7 @@ __all__ = [
     "ChoicesParameters",
     "ConvertParameters",
     "DownloadParameters",
+    "EvaluateSatelliteParameters",
     "ExportParameters",
     "FitParameters",
     "MeasureParameters",
@@ -55,6 +56,7 @@ KINDS: dict[str, type[Parameters]] = {
         SatellitePrepareParameters,
         SatelliteHeightParameters,
         SatelliteRefineParameters,
+        EvaluateSatelliteParameters,
     )
 }
 # Commands that are no jobs: the service and the add-on do not have them.

@@ -1,11 +1,11 @@
-"""Cities seen from lower than any satellite: refining them."""
+"""Cities seen from lower than any satellite: refining and scoring them."""
 
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from skyworld.parameters.model import FOLDER, Parameters, checkpoint_field
+from skyworld.parameters.model import FILE, FOLDER, Parameters, checkpoint_field
 
 
 class RepaintingParameters(Parameters):
@@ -126,3 +126,44 @@ class SatelliteRefineParameters(RepaintingParameters, _City):  # pydantic takes 
         title="Refine Further",
         description="Go on from the refined city, and not from the city as it was reconstructed",
     )
+
+
+class EvaluateSatelliteParameters(_City):
+    """Scores a city: its views against photographs of it, its heights against a height map."""
+
+    kind: ClassVar[str] = "evaluate_satellite"
+
+    output: Path = Field(title="Scores", description="File to write (.json)", json_schema_extra=FILE)
+    path: Path | None = Field(
+        None, title="Path File", description="Camera path (.json) of the frames to compare", json_schema_extra=FILE
+    )
+    truth: Path | None = Field(
+        None,
+        title="True Frames",
+        description="Folder of what the path's cameras should show, in the order of their names",
+        json_schema_extra=FOLDER,
+    )
+    heights: Path | None = Field(
+        None, title="True Heights", description="Height map (.tif, .npz) to compare with", json_schema_extra=FILE
+    )
+    frames: int = Field(
+        30,
+        ge=1,
+        le=10_000,
+        title="Frames",
+        description="How many frames of the path to take, evenly: 30 as for JAX, 24 as for NYC",
+    )
+    size: int = Field(
+        0,
+        ge=0,
+        le=4096,
+        title="Size",
+        description="Side in pixels that frames are brought to: 1024 as for JAX; 0 leaves the true frames' size",
+    )
+    weights: Path | None = Field(
+        None,
+        title="Weights",
+        description="Folder of the networks' weights; what is not there is skipped, and told where to get",
+        json_schema_extra=FOLDER,
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="Where to compute")

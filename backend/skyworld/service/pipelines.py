@@ -17,6 +17,7 @@ PIPELINES = {
     "satellite_height": "skyworld.satellite.height:measure_heights",
     "train": "skyworld.models.pointcloud.train:train",
     "satellite_refine": "skyworld.satellite.refine:refine",
+    "evaluate_satellite": "skyworld.satellite.scores:evaluate",
 }
 
 
