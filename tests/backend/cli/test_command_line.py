@@ -68,7 +68,8 @@ def test_help_of_a_command_tells_label_description_limits_and_default(kind):
     for field in describe(MODELS[kind]):
         assert f"{field['title']}. {field['description']}"[:60] in told.replace("- ", "-")
         if field["default"] not in (None, "") and field["type"] not in ("bool", "enum", "list"):
-            assert f"default {field['default']:.10g}" in told
+            default = field["default"]
+            assert f"default {default if isinstance(default, str) else f'{default:.10g}'}" in told
 
 
 def test_the_documented_command_lines_are_understood():
