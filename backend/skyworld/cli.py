@@ -35,6 +35,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         {
             "prepare": "Makes a scene of satellite images: cameras, tie points, one frame in metres.",
             "height": "Measures the heights of a scene of satellite images.",
+            "reconstruct": "Fits a city of Gaussians to a prepared satellite scene and its height map.",
             "refine": "Refines a city of satellite images: views from lower and lower, repainted and fitted to.",
         },
     ),

@@ -5,7 +5,7 @@
 
 Writes a scene as `skyworld satellite prepare` does (images, transforms, points3D.txt, scene.json), and what only the
 maker can know:
-    dsm.npz                 exact heights at the centres of 0.5 m cells (`HeightMap`)
+    truth/dsm.npz           exact heights at the centres of 0.5 m cells (`HeightMap`)
     truth/views.json        cameras on rings of elevation 80, 65, 45, 30, 17 degrees, in the light of the first date
     truth/<name>.jpg|png    what they see
     truth/<name>_mask.png   which pixels show the area itself, and not what lies around it or the sky
@@ -362,8 +362,7 @@ def make(folder: Path, size: float, pixel: float, views: int, samples: int, trut
     flat = Box((-size / 2, size / 2), (-size / 2, size / 2), (-1.0, 1.0))
     dsm = height_map(tree, flat)
     box = Box(flat.east, flat.north, (-2.0, float(math.ceil(np.nanmax(dsm.up) + 2))))
-    folder.mkdir(parents=True, exist_ok=True)
-    dsm.write(folder / "dsm.npz")
+    dsm.write(folder / "truth" / "dsm.npz")
     lens = rendering.prepare(scene, 64, 64, samples=samples, bounces=3, transform="Standard")
     rng, images, points = np.random.default_rng(seed + 3), [], []
     lights = dates(views, seed)

@@ -13,7 +13,11 @@ from skyworld.parameters.description import describe
 from skyworld.parameters.measure import MeasureParameters
 from skyworld.parameters.model import Parameters, check, first_problem
 from skyworld.parameters.models import DownloadParameters, TrainParameters
-from skyworld.parameters.satellite import SatelliteHeightParameters, SatellitePrepareParameters
+from skyworld.parameters.satellite import (
+    SatelliteHeightParameters,
+    SatellitePrepareParameters,
+    SatelliteReconstructParameters,
+)
 from skyworld.parameters.shot import PathParameters, RenderParameters
 from skyworld.parameters.splats import ConvertParameters, ExportParameters, FitParameters
 from skyworld.parameters.world import ChoicesParameters, WorldParameters
@@ -33,6 +37,7 @@ __all__ = [
     "RenderParameters",
     "SatelliteHeightParameters",
     "SatellitePrepareParameters",
+    "SatelliteReconstructParameters",
     "SatelliteRefineParameters",
     "TrainParameters",
     "WorldParameters",
@@ -55,6 +60,7 @@ KINDS: dict[str, type[Parameters]] = {
         TrainParameters,
         SatellitePrepareParameters,
         SatelliteHeightParameters,
+        SatelliteReconstructParameters,
         SatelliteRefineParameters,
         EvaluateSatelliteParameters,
     )

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -94,3 +94,52 @@ class SatelliteHeightParameters(Parameters):
         description="Metres that a cell is wide; 0: a pixel of the finest image",
         json_schema_extra={"unit": "LENGTH"},
     )
+
+
+class SatelliteReconstructParameters(Parameters):
+    """Fits a city of Gaussians to a prepared satellite scene and its height map."""
+
+    kind: ClassVar[str] = "satellite_reconstruct"
+
+    scene: Path = Field(
+        title="Scene Folder",
+        description="Folder of a prepared scene, or of Skyfall-GS's layout with transforms_train.json",
+        json_schema_extra=FOLDER,
+    )
+    output: Path = Field(
+        title="World Folder",
+        description="Folder of the world; made if it is not there",
+        json_schema_extra=FOLDER,
+    )
+    height: Path | None = Field(
+        None,
+        title="Height Map",
+        description="GeoTIFF of heights; without one the scene's own dsm.tif or dsm.npz",
+        json_schema_extra=FILE,
+    )
+    quality: Literal["preview", "full"] = Field(
+        "preview", title="Quality", description="How long to fit: preview in minutes on a CPU, full on a GPU"
+    )
+    reference: str = Field(
+        "",
+        title="Light of",
+        description="Name or date (2024-05) of the image whose light the city shall have; empty: the first one",
+    )
+    block: float = Field(
+        0.0,
+        ge=0,
+        le=10_000,
+        title="Block",
+        description="Side of the blocks that a large area is cut into, in metres; 0 does all at once",
+        json_schema_extra={"unit": "LENGTH"},
+    )
+    steps: int = Field(
+        0,
+        ge=0,
+        le=200_000,
+        title="Steps",
+        description="Images to fit to, in place of the quality's number; 0 keeps that",
+        json_schema_extra={"advanced": True},
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Of everything that is drawn by lot")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="Where to compute")

@@ -16,6 +16,7 @@ PIPELINES = {
     "satellite_prepare": "skyworld.satellite.prepare:prepare",
     "satellite_height": "skyworld.satellite.height:measure_heights",
     "train": "skyworld.models.pointcloud.train:train",
+    "satellite_reconstruct": "skyworld.satellite.reconstruct:reconstruct",
     "satellite_refine": "skyworld.satellite.refine:refine",
     "evaluate_satellite": "skyworld.satellite.scores:evaluate",
 }

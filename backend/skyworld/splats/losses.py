@@ -122,13 +122,13 @@ class Sight:
     """What a term may look at: one view, what is drawn of it, and the Gaussians that were drawn.
 
     colour [H, W, 3], alpha [H, W], depth [H, W] (expected), normal [H, W, 3] (world, premultiplied) are the render's,
-    depth and normal only where a term NEEDS them; the targets are the view's, None where it has none.
+    depth and normal only where a term NEEDS them; the picture and the targets are the view's, None where it has none.
     """
 
     gaussians: Gaussians
     colour: Tensor
     alpha: Tensor
-    picture: Tensor
+    picture: Tensor | None
     weight: Tensor | None = None
     depth: Tensor | None = None
     normal: Tensor | None = None
@@ -212,6 +212,17 @@ def anisotropy(sight: Sight, ratio: float = 10.0) -> Tensor:
     return ((longest - second).exp() - ratio).clamp_min(0).mean()
 
 
+def anchor(sight: Sight, reach: float = 1.0) -> Tensor:
+    """Mean of (distance from the column `home` / `reach` metres)^2, times how sure that place is, the column `sure`.
+
+    Beyond `reach` it grows as the distance does (Huber): what the pictures pull away in earnest is let go.
+    """
+    extra = sight.gaussians.extra
+    distance = (sight.gaussians.means - extra["home"]).norm(dim=1) / reach
+    pull = torch.where(distance < 1, 0.5 * distance.square(), distance - 0.5)
+    return (extra["sure"] * pull).mean()
+
+
 TERMS = {
     "l1": _l1,
     "dssim": _dssim,
@@ -223,7 +234,20 @@ TERMS = {
     "opacity_sparsity": opacity_sparsity,
     "scale": scale,
     "anisotropy": anisotropy,
+    "anchor": anchor,
 }
+NEEDS_PICTURE = {"l1", "dssim"}
 NEEDS_DEPTH = {"depth_l1", "depth_pearson", "depth_scale_invariant"}
 NEEDS_NORMAL = {"normal"}
+
+
+def applies(term: Term, view) -> bool:
+    """Whether a view (`train.View`) has what the term compares with: those of depth need not be in every view."""
+    if term.name in NEEDS_PICTURE:
+        return view.picture is not None
+    if term.name in NEEDS_DEPTH:
+        return view.depth is not None
+    return term.name not in NEEDS_NORMAL or view.normal is not None
+
+
 PHOTOMETRIC = (Term("l1", 0.8), Term("dssim", 0.2))

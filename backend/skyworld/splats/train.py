@@ -38,6 +38,7 @@ RATES_3DGS = {"log_scales": 0.005, "quats": 0.001, "logit_opacities": 0.05, "sh"
 class View:
     """A picture [H, W, 3] that `camera` should see: float32 0 to 1, or uint8.
 
+    picture: None for a view of which only depth or normals are known: terms that compare colours pass it over.
     weight: [H, W], how much each pixel counts, 0 for none; None for all alike.
     share:  how often the view is taken, relative to the others.
     depth:  [H, W] metres along the camera's z, not finite or 0 where it is not known.
@@ -45,7 +46,7 @@ class View:
     """
 
     camera: Camera
-    picture: Tensor
+    picture: Tensor | None
     weight: Tensor | None = None
     share: float = 1.0
     depth: Tensor | None = None
@@ -56,14 +57,17 @@ class View:
         if divisor == 1:
             return self
         size = (max(1, self.camera.height // divisor), max(1, self.camera.width // divisor))
-        picture = interpolate(_unit(self.picture).permute(2, 0, 1)[None], size, mode="area")[0].permute(1, 2, 0)
+        picture = None
+        if self.picture is not None:
+            picture = interpolate(_unit(self.picture).permute(2, 0, 1)[None], size, mode="area")[0]
+            picture = picture.permute(1, 2, 0).contiguous()
         weight = None if self.weight is None else interpolate(self.weight[None, None], size, mode="area")[0, 0]
         depth = None if self.depth is None else interpolate(self.depth[None, None], size)[0, 0]
         normal = (
             None if self.normal is None else interpolate(self.normal.permute(2, 0, 1)[None], size)[0].permute(1, 2, 0)
         )
         camera = self.camera.resized(size[1], size[0])
-        return replace(self, camera=camera, picture=picture.contiguous(), weight=weight, depth=depth, normal=normal)
+        return replace(self, camera=camera, picture=picture, weight=weight, depth=depth, normal=normal)
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ def fit(
     resume: dict | None = None,
     checkpoint: Callable[[dict], None] | None = None,
     checkpoint_every: int = 100,
+    judge: Callable[[Gaussians], bool] | None = None,
     preview: Path | None = None,
     record: bool = True,
     team: tuple[int, int] = (0, 1),
@@ -126,6 +131,8 @@ def fit(
     team:       which one of how many processes this is; see `skyworld.splats.parallel`.
     checkpoint(state) is called every so many steps; `resume=state` goes on from there, on the CPU with the
     same bits as a run that was not interrupted. Which view a step takes depends on the step and the seed alone.
+
+    judge(gaussians), called at the same steps with the Gaussians as they stand, ends the fit by saying True.
 
     With a 3D smoothing filter the result has the column `filter_3d`; `smoothing.folded` puts it in.
     Raises UserError where no Gaussian is left or the loss is not finite.
@@ -155,7 +162,7 @@ def fit(
 
     def advance(view: View, standing: Standing | None, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Draws, compares, goes back and lets Adam move the columns. Loss, render and picture, without history."""
-        drawn = _lit(fitted.gaussians, widths, appearance, index)
+        drawn = _lit(fitted.gaussians, widths, appearance if view.picture is not None else None, index)
         here = replace(options, standing=standing)
         sight, footprints, cost = _sight(drawer, drawn, fixed, view, here, paper, distortion, index)
         loss = losses.total(active, sight) + cost
@@ -176,7 +183,11 @@ def fit(
             widths = smoothing.widths(fitted.values("means"), cameras)
         index = int(order[step * count + rank])
         view = smaller(index, schedule.divisor_at(step))
-        active = [(term, weight) for term in terms if (weight := term.weight_at(step, schedule.steps))]
+        active = [
+            (term, weight)
+            for term in terms
+            if (weight := term.weight_at(step, schedule.steps)) and losses.applies(term, view)
+        ]
         degree = min(step // schedule.sh_every, 3) if schedule.sh_every else 3
         options = Options(
             sh_degree=min(degree, gaussians.sh_degree),
@@ -191,7 +202,7 @@ def fit(
         if replay and straight and not (options.depth or options.normals or widths is not None):
             weights = tuple(weight for _, weight in active)
             size = (view.camera.width, view.camera.height)
-            key = (fitted.changes, size, options.sh_degree, options.footprints, weights, background)
+            key = (fitted.changes, size, view.camera.model, options.sh_degree, options.footprints, weights, background)
             loss, *pair = replay(key, view, numbers[step])
         else:
             loss, *pair = advance(view, None, numbers[step])
@@ -205,6 +216,8 @@ def fit(
         if checkpoint and (step + 1) % checkpoint_every == 0:
             checkpoint(_state(step + 1, fitted, memory, random, [*modules, *optimizers], widths))
         last = step + 1 == schedule.steps
+        if judge and (step + 1) % checkpoint_every == 0:
+            last |= judge(_result(fitted, widths))
         if clock.reports(last):
             if not torch.isfinite(loss):
                 raise UserError(f"the loss is not finite at step {step + 1}", hint="Lower the learning rates")
@@ -213,12 +226,17 @@ def fit(
             told = f"step {step + 1:,} of {schedule.steps:,}, loss {loss.item():.4f}, {len(fitted):,} Gaussians"
             if device.type == "cuda":
                 told += f", {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB of VRAM"
-            yield Progress((step + 1) / schedule.steps, told, preview if preview and preview.exists() else None)
+            share = 1.0 if last else (step + 1) / schedule.steps
+            yield Progress(share, told, preview if preview and preview.exists() else None)
+        if last:
+            break
+    return _result(fitted, smoothing.widths(fitted.values("means"), cameras) if schedule.smooth_every else None)
+
+
+def _result(fitted: Fitted, widths: Tensor | None) -> Gaussians:
+    """As they stand, without history, and with the column of the filter where there is one."""
     result = fitted.gaussians.detached()
-    if widths is not None or schedule.smooth_every:
-        final = smoothing.widths(result.means, cameras)
-        result = replace(result, extra=result.extra | {smoothing.COLUMN: final})
-    return result
+    return result if widths is None else replace(result, extra=result.extra | {smoothing.COLUMN: widths})
 
 
 def _paper(background: Sequence[float] | str, device: torch.device) -> Tensor | None:
@@ -249,7 +267,8 @@ def _sight(drawer, gaussians, fixed, view: View, options: Options, paper, distor
         colour, cost = distortion(colour, index)
     depth = image[..., 3] / alpha.clamp_min(1e-6) if image.shape[-1] > 3 else None
     normal = image[..., 4:7] if options.normals else None
-    sight = Sight(gaussians, colour, alpha, _unit(view.picture), view.weight, depth, normal, view.depth, view.normal)
+    picture = None if view.picture is None else _unit(view.picture)
+    sight = Sight(gaussians, colour, alpha, picture, view.weight, depth, normal, view.depth, view.normal)
     return sight, footprints, cost
 
 
@@ -270,7 +289,7 @@ def _unit(picture: Tensor) -> Tensor:
 
 
 def _write_preview(path: Path, pair: Sequence[Tensor]) -> None:
-    beside = torch.cat(list(pair), 1).clamp(0, 1)
+    beside = torch.cat([picture for picture in pair if picture is not None], 1).clamp(0, 1)
     with atomic_write(path) as temporary:
         Image.fromarray((beside * 255).byte().cpu().numpy()).save(temporary, "JPEG", quality=88)
 

@@ -1,0 +1,180 @@
+"""Satellite scene -> world: the first stage of Skyfall-GS (arXiv 2510.15869), geometry first.
+
+height map -> Gaussian sheet and walls -> fit to all images -> city, its orthophoto and heights, and cameras around it.
+A large area is done in blocks, one after the other.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from skyworld.camera import Camera, look_at
+from skyworld.camera.formats import nerfstudio
+from skyworld.camera.paths import CameraPath
+from skyworld.errors import UserError
+from skyworld.parameters import SatelliteReconstructParameters
+from skyworld.progress import Progress, stages
+from skyworld.satellite import blocks, fitting, pseudo
+from skyworld.satellite.export import from_above
+from skyworld.satellite.height_map import HeightMap
+from skyworld.satellite.scene import DOCUMENT, POINTS, TRAIN, SatelliteScene, read_scene
+from skyworld.splats.device import pick_device
+from skyworld.splats.formats.ply import write_ply
+from skyworld.splats.gaussians import NAMES, Gaussians
+from skyworld.world import World, atomic_write, digest
+
+# Raise it when the same inputs give another result.
+VERSION = 1
+HEIGHTS = ("dsm.tif", "dsm.npz", "height.tif", "height.npz")  # where a scene keeps its height map
+# The paths that every city gets: elevation in degrees; the last one is where Skyfall-GS judges its cities.
+ORBITS = (60, 45, 17)
+_FRAMES, _FPS, _SIZE = 240, 24, (1280, 720)
+
+
+def reconstruct(parameters: SatelliteReconstructParameters) -> Iterator[Progress]:
+    """Job kind `satellite_reconstruct`. Yields progress; the world lies in `parameters.output`: splats.ply, ortho.png,
+    dsm.npz (and dsm.tif where its place on Earth is known) and cameras/orbit_*.json.
+
+    A job that was stopped goes on from the last block, and in it from the last checkpoint.
+    """
+    device = pick_device(parameters.device)
+    yield Progress(0.0, "reading the scene", stage="scene")
+    scene = read_scene(parameters.scene)
+    heights = _height_file(scene, parameters.height)
+    height_map = HeightMap.read(heights, scene.georeference)
+    reference = _reference(scene, parameters.reference)
+    settings = {"preview": fitting.PREVIEW, "full": fitting.FULL}[parameters.quality]
+    settings = replace(settings, seed=parameters.seed, steps=parameters.steps or settings.steps)
+    world = World.create(parameters.output)
+    where = scene.georeference
+    world.record("georeference", None if where is None else where.to_json())
+    world.record("satellite", {"scene": str(scene.folder), "images": [image.name for image in scene.images]})
+    inputs = {
+        "version": VERSION,
+        "scene": [digest(scene.folder / name) for name in (TRAIN, POINTS, DOCUMENT) if (scene.folder / name).is_file()],
+        "images": [digest(image.picture) for image in [*scene.images, *scene.held_out]],
+        "masks": [digest(image.mask) for image in [*scene.images, *scene.held_out] if image.mask],
+        "height": digest(heights),
+        "settings": asdict(settings),
+        "reference": reference,
+        "block": parameters.block,
+    }
+
+    def city(scratch: Path) -> Iterator[Progress]:
+        gaussians = yield from _city(scene, height_map, settings, reference, parameters.block, device, scratch)
+        with atomic_write(world.path("splats.ply")) as temporary:
+            write_ply(temporary, gaussians.to("cpu"))
+        yield from _maps(world, gaussians, scene, height_map)
+
+    outputs = ("splats.ply", "ortho.png", "dsm.npz", *(f"cameras/orbit_{elevation}.json" for elevation in ORBITS))
+    yield from stages(("city", 1.0, world.stage("city", inputs, outputs, city)))
+
+
+def _height_file(scene: SatelliteScene, wish: Path | None) -> Path:
+    if wish is not None:
+        return wish
+    found = next((scene.folder / name for name in HEIGHTS if (scene.folder / name).is_file()), None)
+    if found is None:
+        hint = "Make one with `skyworld satellite height`, or name a GeoTIFF of heights"
+        raise UserError("the scene has no height map", file=scene.folder, hint=hint)
+    return found
+
+
+def _reference(scene: SatelliteScene, wish: str) -> int:
+    """The image, by its name or its date, whose light the city shall have; the first one for an empty wish."""
+    if not wish:
+        return 0
+    for index, image in enumerate(scene.images):
+        if image.name == wish or (image.date and image.date.startswith(wish)):
+            return index
+    names = ", ".join(f"{image.name} ({image.date[:10] or 'no date'})" for image in scene.images[:8])
+    raise UserError(f"no image is named or dated {wish}", file=scene.folder, hint=f"There are {names}")
+
+
+def _city(scene, height_map, settings, reference, size, device, scratch) -> Iterator[Progress]:
+    """All blocks, one after the other; what is done lies in `scratch`."""
+    cuts = blocks.cut(scene.box, size)
+    yield Progress(0.0, f"{len(scene.images)} images, {len(cuts)} block{'s' if len(cuts) > 1 else ''}")
+    tones = fitting.tones(scene, height_map, reference)
+    spacing = settings.coarseness * scene.pixel
+    files = []
+    for index, block in enumerate(cuts):
+        file = scratch / f"block_{index:03d}.pt"
+        files.append(file)
+        if file.is_file():
+            continue
+        local = blocks.crop_heights(height_map, block.outer)
+        if not np.isfinite(local.up).any():
+            _save(file, Gaussians.empty())
+            continue
+        seen = [blocks.crop_sight(sight, block.outer) for sight in fitting.sights(scene, tones)]
+        chosen = [sight for sight in seen if sight is not None]
+        if not chosen:
+            _save(file, Gaussians.empty())
+            continue
+        # Where the reference does not show the block, the image that shows it first lends its light.
+        light = sum(sight is not None for sight in seen[:reference]) if seen[reference] is not None else 0
+        held = [blocks.crop_sight(fitting.sight_of(image, scene), block.outer) for image in scene.held_out]
+        start = fitting.prepared(local, chosen, spacing, device)
+        reports = fitting.fitted(
+            start, local, settings, light, [sight for sight in held if sight], scratch / f"block_{index:03d}_fit.pt"
+        )
+        gaussians = yield from _told(reports, index, len(cuts))
+        _save(file, block.keeps(gaussians))
+    return Gaussians.concatenate([_load(file) for file in files])
+
+
+def _told(reports: Iterator[Progress], index: int, count: int) -> Iterator[Progress]:
+    while True:
+        try:
+            report = next(reports)
+        except StopIteration as end:
+            return end.value
+        message = f"block {index + 1} of {count}: {report.message}" if count > 1 else report.message
+        yield replace(report, fraction=(index + report.fraction) / count, message=message)
+
+
+def _save(file: Path, gaussians: Gaussians) -> None:
+    with atomic_write(file) as temporary:
+        torch.save({name: column.cpu() for name, column in gaussians.tensors()}, temporary)
+
+
+def _load(file: Path) -> Gaussians:
+    columns = torch.load(file, map_location="cpu", weights_only=True)
+    return Gaussians(**{name: columns[name] for name in NAMES})
+
+
+def _maps(world: World, gaussians: Gaussians, scene: SatelliteScene, height_map: HeightMap) -> Iterator[Progress]:
+    """Orthophoto, heights and cameras of the finished city."""
+    if not len(gaussians):
+        raise UserError("no image shows any of the height map", hint="Check that both are of one area")
+    yield Progress(1.0, "orthophoto and heights")
+    ortho, _ = from_above(gaussians, scene.box, scene.pixel)
+    with atomic_write(world.path("ortho.png")) as temporary:
+        Image.fromarray(np.round(ortho * 255).astype(np.uint8)).save(temporary)
+    _, found = from_above(gaussians, scene.box, height_map.cell)
+    found.write(world.path("dsm.npz"))
+    if scene.georeference is not None:
+        found.write(world.path("dsm.tif"), scene.georeference)
+    for elevation in ORBITS:
+        nerfstudio.write(world.path(f"cameras/orbit_{elevation}.json"), orbit(found, elevation))
+
+
+def orbit(height_map: HeightMap, elevation: float) -> CameraPath:
+    """Once around the middle of the area, ten seconds, clear of its roofs; elevation in degrees."""
+    rows, columns = height_map.shape
+    side = max(rows, columns) * height_map.cell
+    middle = np.array((height_map.west, height_map.north)) + np.array((columns, -rows)) * height_map.cell / 2
+    target = np.array((*middle, pseudo.ground(height_map, *middle)))
+    e = math.radians(elevation)
+    radius = max(1.2 * side, 1.3 * (float(np.nanmax(height_map.up)) - target[2]) / math.sin(e))
+    cameras = []
+    for angle in 2 * math.pi * np.arange(_FRAMES) / _FRAMES:
+        towards = np.array((math.sin(angle) * math.cos(e), math.cos(angle) * math.cos(e), math.sin(e)))
+        cameras.append(Camera.pinhole(look_at(target + radius * towards, target), math.radians(40), *_SIZE))
+    return CameraPath(cameras, fps=_FPS)

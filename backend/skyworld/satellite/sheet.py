@@ -1,0 +1,237 @@
+"""A height map as Gaussians: a sheet of flat ones over the ground and the roofs, and walls where the heights step.
+
+The sheet is what fitting begins with and what holds it in place where no image tells better; its walls are the prior
+that what stands between a roof and the ground is vertical (as in Orbit2Ground, arXiv 2512.07527). Colours come from
+the images that see each Gaussian, found by drawing the sheet itself as each image sees it: the nearest surface wins.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
+from scipy.spatial import cKDTree
+
+from skyworld.camera import Camera
+from skyworld.errors import UserError
+from skyworld.satellite.height_map import HeightMap
+from skyworld.splats.gaussians import Gaussians, quaternion
+from skyworld.splats.rasterize import rasterize
+from skyworld.splats.spherical_harmonics import C0
+
+# Columns of the Gaussians that a sheet is made of: how sure its place is, 0 to 1, and whether it belongs to a wall.
+SURE, WALL = "sure", "wall"
+# Of the spacing: standard deviation along the surface, and across it.
+_ALONG, _ACROSS = 0.55, 0.12
+_OPACITY = 0.95
+# Heights that differ by more than so many spacings (and metres) between neighbours are a wall.
+_STEP, _STEP_METRES = 1.5, 1.0
+_STEEPEST = 4.0  # rise over run that the surface may have within a cell
+# A Gaussian is seen where nothing lies more than so many spacings in front of it.
+_TOLERANCE = 2.0
+_GRAZING = 0.05  # cosine to a surface below which it is not seen
+# Beside a step in depth a pixel holds both surfaces, and the step itself is known to a cell only.
+_EDGE = 0.05
+# What no image sees is filled from what is near and faces the same way: metres that a turn by 60 degrees is worth,
+# and how much a metre up counts (walls are alike along their height less than along their length).
+_TURN, _UPWARD = 6.0, 2.0
+
+
+@dataclass(frozen=True)
+class Sight:
+    """An image for colouring: what `camera` (that can be drawn) saw, [H, W, 3] 0 to 1, and where it counts [H, W]."""
+
+    camera: Camera
+    picture: np.ndarray
+    valid: np.ndarray
+
+
+def sheet(height_map: HeightMap, spacing: float, device="cpu") -> Gaussians:
+    """Grey Gaussians of degree 0 about `spacing` metres apart, with the columns `sure` and `wall` [N].
+
+    A place between the cells lies on its cell's own plane, never between two planes: edges stay sharp.
+    Raises UserError where no height is known.
+    """
+    if not np.isfinite(height_map.up).any():
+        raise UserError("the height map holds no height at all", hint="Make it again, with: skyworld satellite height")
+    slopes = _slopes(height_map)
+    parts = [_surface(height_map, slopes, spacing), _walls(height_map, slopes, spacing)]
+    means, normals, scales, sure, wall = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return _gaussians(means, normals, scales, sure, wall).to(device)
+
+
+def _slopes(height_map: HeightMap) -> np.ndarray:
+    """[2, H, W] rise a metre to the east and to the north within each cell: the smaller one of both sides, 0 where
+    they disagree (minmod), so that the foot and the edge of a wall stay level."""
+    up = height_map.up.astype(np.float64)
+    found = []
+    for axis, sign in ((1, 1), (0, -1)):
+        step = sign * np.diff(up, axis=axis) / height_map.cell
+        step = np.nan_to_num(step)
+        pad = [(0, 0), (0, 0)]
+        pad[axis] = (1, 0)
+        before = np.pad(step, pad)
+        pad[axis] = (0, 1)
+        after = np.pad(step, pad)
+        smaller = np.where(np.abs(before) < np.abs(after), before, after)
+        found.append(np.clip(np.where(before * after > 0, smaller, 0), -_STEEPEST, _STEEPEST))
+    return np.stack(found)
+
+
+def _surface(height_map: HeightMap, slopes: np.ndarray, spacing: float):
+    rows, columns = height_map.shape
+    count = [max(1, round(side * height_map.cell / spacing)) for side in (columns, rows)]
+    east = (np.arange(count[0]) + 0.5) * columns * height_map.cell / count[0]
+    south = (np.arange(count[1]) + 0.5) * rows * height_map.cell / count[1]
+    column, row = ((along / height_map.cell).astype(int) for along in (east, south))
+    row, column = (index.ravel() for index in np.meshgrid(row, column, indexing="ij"))
+    south, east = (along.ravel() for along in np.meshgrid(south, east, indexing="ij"))
+    right = east - (column + 0.5) * height_map.cell
+    ahead = (row + 0.5) * height_map.cell - south
+    slope = slopes[:, row, column]
+    up = height_map.up[row, column] + slope[0] * right + slope[1] * ahead
+    known = np.isfinite(up)
+    means = np.stack([height_map.west + east, height_map.north - south, up], -1)[known]
+    slope = slope[:, known]
+    steepness = np.hypot(*slope)
+    length = np.sqrt(1 + steepness**2)
+    normals = np.stack([-slope[0], -slope[1], np.ones_like(length)], -1) / length[:, None]
+    scales = spacing * np.stack([_ALONG * length, np.full_like(length, _ALONG), np.full_like(length, _ACROSS)], -1)
+    return means, normals, scales, height_map.confidence[row, column][known], np.zeros(len(means), np.float32)
+
+
+def _walls(height_map: HeightMap, slopes: np.ndarray, spacing: float):
+    """Stacks of upright Gaussians on the borders between cells whose planes do not meet.
+
+    They stand square to the slope of the smoothed heights, not to the grid, for walls seldom run along it.
+    """
+    up, cell = height_map.up.astype(np.float64), height_map.cell
+    known = np.isfinite(up)
+    smooth = gaussian_filter(np.where(known, up, np.nanmin(up)), 1.5)
+    north_south, west_east = np.gradient(smooth, cell)
+    downhill = np.stack([-west_east, north_south], -1)
+    least = max(_STEP * spacing, _STEP_METRES)
+    parts = []
+    for axis, (dx, dy) in ((1, (1.0, 0.0)), (0, (0.0, -1.0))):
+        first = (slice(None), slice(None, -1)) if axis else (slice(None, -1), slice(None))
+        second = (slice(None), slice(1, None)) if axis else (slice(1, None), slice(None))
+        half = 0.5 * cell * (1 if axis else -1)
+        a, b = (up[part] + sign * half * slopes[1 - axis][part] for part, sign in ((first, 1), (second, -1)))
+        row, column = np.nonzero(np.nan_to_num(np.abs(a - b)) > least)
+        low, high = np.minimum(a, b)[row, column], np.maximum(a, b)[row, column]
+        count = np.maximum(1, np.round((high - low) / spacing)).astype(int)
+        each = np.repeat(np.arange(len(row)), count)
+        level = np.arange(len(each)) - np.repeat(np.cumsum(count) - count, count)
+        height = low[each] + (level + 0.5) * ((high - low) / count)[each]
+        east = height_map.west + (column + (1.0 if axis else 0.5)) * cell
+        north = height_map.north - (row + (0.5 if axis else 1.0)) * cell
+        # The sheet's own border faces from the higher cell to the lower one, where the smoothed heights are level.
+        own = np.sign(a - b)[row, column, None] * np.array((dx, dy))
+        out = downhill[first][row, column] + downhill[second][row, column] + 1e-3 * own
+        out /= np.linalg.norm(out, axis=-1, keepdims=True)
+        normals = np.c_[out, np.zeros(len(out))][each]
+        means = np.stack([east[each], north[each], height], -1)
+        wide = np.full(len(means), _ALONG * max(cell, spacing))
+        scales = np.stack([np.full(len(means), _ALONG * spacing), wide, np.full(len(means), _ACROSS * spacing)], -1)
+        sure = np.minimum(height_map.confidence[first], height_map.confidence[second])[row, column][each]
+        parts.append((means, normals, scales, sure, np.ones(len(means), np.float32)))
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def _gaussians(means, normals, scales, sure, wall) -> Gaussians:
+    """scales [N, 3]: along the steepest way, level, across the surface."""
+    level = np.stack([-normals[:, 1], normals[:, 0], np.zeros(len(means))], -1)
+    length = np.linalg.norm(level, axis=-1, keepdims=True)
+    level = np.where(length > 1e-6, level / np.maximum(length, 1e-6), (0.0, 1.0, 0.0))
+    steepest = np.cross(level, normals)
+    quats = quaternion(np.stack([steepest, level, normals], -1))
+    columns = (means, np.log(scales), quats, np.full(len(means), np.log(_OPACITY / (1 - _OPACITY))))
+    extra = {SURE: sure, WALL: wall}
+    return Gaussians(
+        *(torch.from_numpy(np.asarray(column, np.float32)) for column in columns),
+        torch.zeros(len(means), 1, 3),
+        {name: torch.from_numpy(np.asarray(column, np.float32)) for name, column in extra.items()},
+    )
+
+
+# ---- colours --------------------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def seen_colours(gaussians: Gaussians, sight: Sight, spacing: float) -> tuple[np.ndarray, np.ndarray]:
+    """Of each Gaussian its colour in one image [N, 3], and how well it shows there [N]: 0 where it does not, else the
+    cosine to its surface."""
+    camera = sight.camera
+    pixels, depth = camera.project(gaussians.means.cpu().numpy())
+    front = rasterize(gaussians, [camera])
+    nearest = torch.where(front.alpha[0] > 0.3, front.depth[0], torch.inf).cpu().numpy()
+    picture = np.ascontiguousarray(sight.picture, np.float32)
+    colours = _bilinear(picture, pixels)
+    inside = np.isfinite(pixels).all(-1) & (pixels > 0.5).all(-1)
+    inside &= (pixels < np.array((camera.width, camera.height)) - 0.5).all(-1)
+    column, row = np.where(inside[:, None], pixels, 0).astype(int).T
+    # A little slack for the slope of the surface within a pixel.
+    hidden = depth > nearest[row, column] + _TOLERANCE * spacing
+    facing = (_normals(gaussians) * _towards(gaussians, camera)).sum(-1)
+    weight = np.where(inside & ~hidden & sight.valid[row, column] & (facing > _GRAZING), facing, 0)
+    return colours, np.where(_beside_steps(nearest, spacing)[row, column], _EDGE * weight, weight).astype(np.float32)
+
+
+def _beside_steps(depth: np.ndarray, spacing: float) -> np.ndarray:
+    """[H, W]: a step in depth runs through the pixel or its neighbours."""
+    known = np.where(np.isfinite(depth), depth, 0.0)
+    return maximum_filter(known, 3) - minimum_filter(known, 3) > 2 * _STEP * spacing + _STEP_METRES
+
+
+def coloured(gaussians: Gaussians, colours: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> Gaussians:
+    """With the weighted median over the images [K, N, 3], [K, N]: what one date alone shows (a car, a shadow, a cloud)
+    does not tint. What no image sees takes the colour of what is near it and faces the same way."""
+    stack, weight = np.stack(colours), np.stack(weights)
+    found = np.stack([_median(stack[..., channel], weight) for channel in range(3)], -1)
+    seen = weight.max(0) > 0
+    if not seen.any():
+        raise UserError("no image shows any of the height map", hint="Check that both are of one area")
+    if not seen.all():
+        places = gaussians.means.cpu().numpy() * (1, 1, _UPWARD)
+        alike = np.c_[places, _TURN * _normals(gaussians)]
+        found[~seen] = found[seen][cKDTree(alike[seen]).query(alike[~seen])[1]]
+    sh = torch.from_numpy((found[:, None].astype(np.float32) - 0.5) / C0).to(gaussians.device)
+    return replace(gaussians, sh=sh)
+
+
+def _median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted median over the first axis of [K, N]."""
+    order = values.argsort(0)
+    values, weights = (np.take_along_axis(array, order, 0) for array in (values, weights))
+    reached = weights.cumsum(0) >= 0.5 * weights.sum(0) - 1e-9
+    return np.take_along_axis(values, reached.argmax(0)[None], 0)[0]
+
+
+def _bilinear(picture: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """[N, 3] at pixel coordinates [N, 2], centres at one half."""
+    import cv2
+
+    # OpenCV remaps tables of at most 32767 rows; its centres lie at whole numbers.
+    wide = 4096
+    count = -(-len(pixels) // wide) * wide
+    table = np.zeros((count, 2), np.float32)
+    table[: len(pixels)] = np.nan_to_num(pixels - 0.5)
+    table = table.reshape(-1, wide, 2)
+    parts = [cv2.remap(picture, part, None, cv2.INTER_LINEAR) for part in np.array_split(table, -(-len(table) // 8192))]
+    return np.concatenate(parts).reshape(-1, 3)[: len(pixels)]
+
+
+def _normals(gaussians: Gaussians) -> np.ndarray:
+    """[N, 3]: the third axis of each."""
+    from skyworld.splats.gaussians import rotation_matrices
+
+    return rotation_matrices(gaussians.quats)[..., 2].cpu().numpy()
+
+
+def _towards(gaussians: Gaussians, camera: Camera) -> np.ndarray:
+    """[N, 3] unit vectors to the camera."""
+    if camera.model == "ortho":
+        return np.broadcast_to(-camera.rotation[:, 2], (len(gaussians), 3))
+    away = camera.position - gaussians.means.cpu().numpy()
+    return away / np.linalg.norm(away, axis=-1, keepdims=True)
