@@ -9,6 +9,8 @@ from skyworld.satellite.scene import Box
 from skyworld.splats.gaussians import Gaussians
 from skyworld.splats.rasterize import rasterize
 
+# Mip-Splatting's 2D filter, as Skyfall-GS has it: what is thinner than a cell does not grow to one.
+DRAWING = {"antialiased": True, "eps2d": 0.1}
 # Pixels of a side that are drawn at once; what covers less than so much of a cell has no height.
 _TILE, _LEAST_ALPHA = 2048, 0.5
 
@@ -28,7 +30,7 @@ def from_above(gaussians: Gaussians, box: Box, cell: float) -> tuple[np.ndarray,
         for column in range(0, columns, _TILE):
             height, width = min(_TILE, rows - row), min(_TILE, columns - column)
             camera = _above(box.east[0] + column * cell, box.north[1] - row * cell, top, cell, width, height)
-            drawn = rasterize(gaussians, [camera])
+            drawn = rasterize(gaussians, [camera], **DRAWING)
             part = np.s_[row : row + height, column : column + width]
             colour[part] = drawn.colour[0].clamp(0, 1).cpu().numpy()
             alpha[part] = drawn.alpha[0].cpu().numpy()

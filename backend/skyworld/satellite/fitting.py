@@ -15,6 +15,7 @@ import torch
 from skyworld.errors import UserError
 from skyworld.progress import Progress
 from skyworld.satellite import pseudo
+from skyworld.satellite.export import DRAWING
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.near import drawable
 from skyworld.satellite.scene import SatelliteImage, SatelliteScene
@@ -30,10 +31,8 @@ from skyworld.splats.train import Schedule, View, fit
 from skyworld.world.files import atomic_write
 
 HOME = "home"  # the column of where a Gaussian began
-# Mip-Splatting's 2D filter, as Skyfall-GS has it.
-DRAWING = {"antialiased": True, "eps2d": 0.1}
 # How often the held-out images are looked at, and after how many times without a better one the fit ends.
-_JUDGED, _PATIENCE = 20, 5
+_JUDGED, _PATIENCE = 20, 8
 _TONED = 200_000  # Gaussians that are enough to tell the images' tones by
 
 
@@ -48,6 +47,7 @@ class Settings:
     entropy:    weight of the opacities' entropy.
     shape:      weight of the depth of the pseudo-cameras, 0 for none; `pseudo` is their number.
     anchor:     weight of the pull to where a Gaussian began.
+    smooth:     whether the 3D smoothing filter takes part; thin sheets become translucent under it.
     rate:       of the means in metres a step, first; falls a hundredfold.
     """
 
@@ -59,6 +59,7 @@ class Settings:
     shape: float = 0.05
     pseudo: int = 24
     anchor: float = 0.02
+    smooth: bool = False
     rate: float = 2e-3
     seed: int = 0
 
@@ -202,7 +203,7 @@ def _schedule(settings: Settings) -> Schedule:
     }
     if settings.appearance:
         rates["appearance"] = (RATE, 0.1 * RATE)
-    return Schedule(settings.steps, rates, smooth_every=100, seed=settings.seed)
+    return Schedule(settings.steps, rates, smooth_every=100 if settings.smooth else 0, seed=settings.seed)
 
 
 def _strategy(settings: Settings, count: int):

@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from skyworld.camera import Camera
 from skyworld.errors import UserError
 from skyworld.satellite.height_map import HeightMap
+from skyworld.satellite.scene import ground_pixel
 from skyworld.splats.gaussians import Gaussians, quaternion
 from skyworld.splats.rasterize import rasterize
 from skyworld.splats.spherical_harmonics import C0
@@ -28,7 +29,7 @@ _OPACITY = 0.95
 # Heights that differ by more than so many spacings (and metres) between neighbours are a wall.
 _STEP, _STEP_METRES = 1.5, 1.0
 _STEEPEST = 4.0  # rise over run that the surface may have within a cell
-# A Gaussian is seen where nothing lies more than so many spacings in front of it.
+# A Gaussian is seen where nothing lies more than so many spacings, or pixels, in front of it.
 _TOLERANCE = 2.0
 _GRAZING = 0.05  # cosine to a surface below which it is not seen
 # Beside a step in depth a pixel holds both surfaces, and the step itself is known to a cell only.
@@ -172,10 +173,11 @@ def seen_colours(gaussians: Gaussians, sight: Sight, spacing: float) -> tuple[np
     inside &= (pixels < np.array((camera.width, camera.height)) - 0.5).all(-1)
     column, row = np.where(inside[:, None], pixels, 0).astype(int).T
     # A little slack for the slope of the surface within a pixel.
-    hidden = depth > nearest[row, column] + _TOLERANCE * spacing
+    coarsest = max(spacing, ground_pixel(camera, gaussians.means.mean(0).cpu().numpy()))
+    hidden = depth > nearest[row, column] + _TOLERANCE * coarsest
     facing = (_normals(gaussians) * _towards(gaussians, camera)).sum(-1)
     weight = np.where(inside & ~hidden & sight.valid[row, column] & (facing > _GRAZING), facing, 0)
-    return colours, np.where(_beside_steps(nearest, spacing)[row, column], _EDGE * weight, weight).astype(np.float32)
+    return colours, np.where(_beside_steps(nearest, coarsest)[row, column], _EDGE * weight, weight).astype(np.float32)
 
 
 def _beside_steps(depth: np.ndarray, spacing: float) -> np.ndarray:

@@ -1,0 +1,169 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter, median_filter
+
+from skyworld.camera import Camera
+from skyworld.camera.formats import nerfstudio
+from skyworld.errors import UserError
+from skyworld.parameters import SatelliteReconstructParameters
+from skyworld.satellite import fitting, pseudo
+from skyworld.satellite.export import DRAWING
+from skyworld.satellite.height_map import HeightMap
+from skyworld.satellite.reconstruct import reconstruct
+from skyworld.satellite.scene import read_picture, read_scene
+from skyworld.splats import losses
+from skyworld.splats.formats.ply import read_ply
+from skyworld.splats.rasterize import rasterize
+from skyworld.world import World
+from skyworld.world.folder import ALREADY_DONE
+
+
+@pytest.fixture(scope="module")
+def city(root, tmp_path_factory) -> Path:
+    """The small city with heights as a sweep finds them: corners rounded, half a metre of noise."""
+    folder = tmp_path_factory.mktemp("city")
+    shutil.copytree(root / "tests" / "data" / "scenes" / "city", folder, dirs_exist_ok=True)
+    exact = HeightMap.read(folder / "truth" / "dsm.npz")
+    noise = np.random.default_rng(0).normal(0, 0.5, exact.shape)
+    up = gaussian_filter(median_filter(exact.up, 3) + noise, 0.7)
+    replace(exact, up=up.astype(np.float32), confidence=np.full(exact.shape, 0.7, np.float32)).write(folder / "dsm.npz")
+    return folder
+
+
+def wish(city, output, **more):
+    return SatelliteReconstructParameters(scene=city, output=output, device="cpu", **more)
+
+
+def finished(steps):
+    """The return value of what yields progress."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def test_a_scene_becomes_a_city_and_is_not_made_twice(city, tmp_path):
+    *_, last = reconstruct(wish(city, tmp_path, steps=12))
+    assert last.overall == 1
+    world = World.open(tmp_path)
+    scene = read_scene(city)
+    assert world.document["georeference"] == scene.georeference.to_json()
+    gaussians = read_ply(tmp_path / "splats.ply")
+    assert len(gaussians) > 5000 and set(gaussians.extra) <= {"filter_3d"}
+    found, exact = HeightMap.read(tmp_path / "dsm.npz"), HeightMap.read(city / "truth" / "dsm.npz")
+    assert np.nanmean(np.abs(found.up - exact.up)) < 1.2 and np.isfinite(found.up).mean() > 0.98
+    assert (tmp_path / "dsm.tif").is_file() and (tmp_path / "ortho.png").is_file()
+    path = nerfstudio.read(tmp_path / "cameras" / "orbit_17.json")
+    lowest = min(camera.position[2] for camera in path.cameras)
+    assert len(path.cameras) == 240 and lowest > np.nanmax(found.up)
+    assert [p.message for p in reconstruct(wish(city, tmp_path, steps=12)) if p.message == ALREADY_DONE]
+
+
+def test_blocks_make_the_same_city_without_seam_or_double(city, tmp_path):
+    """Margins are as wide as the small city: each block fits all of it, and keeps its own."""
+    for _ in reconstruct(wish(city, tmp_path / "whole", steps=4)):
+        pass
+    for _ in reconstruct(wish(city, tmp_path / "cut", steps=4, block=30)):
+        pass
+    whole, cut = (read_ply(tmp_path / name / "splats.ply").means.numpy() for name in ("whole", "cut"))
+    assert len(whole) == len(cut)
+    np.testing.assert_array_equal(*(means[np.lexsort(means.T)] for means in (whole, cut)))
+
+
+def test_a_stopped_job_goes_on_and_ends_as_one_that_was_not(city, tmp_path):
+    for _ in reconstruct(wish(city, tmp_path / "straight", steps=24)):
+        pass
+    steps = reconstruct(wish(city, tmp_path / "stopped", steps=24))
+    kept = tmp_path / "stopped" / "stages" / "city" / "block_000_fit.pt"
+    for _ in steps:
+        if kept.is_file():
+            break
+    steps.close()
+    for _ in reconstruct(wish(city, tmp_path / "stopped", steps=24)):
+        pass
+    assert not kept.exists()
+    one, other = (read_ply(tmp_path / name / "splats.ply") for name in ("straight", "stopped"))
+    np.testing.assert_array_equal(one.means, other.means)
+    np.testing.assert_array_equal(one.sh, other.sh)
+
+
+def rings(city, gaussians) -> float:
+    """Mean PSNR of what stands at 80, 65 and 45 degrees, in the light of the first date."""
+    found = []
+    for view in json.loads((city / "truth" / "views.json").read_text()):
+        if view["elevation"] >= 45:
+            render = rasterize(gaussians, [Camera.from_json(view["camera"])], **DRAWING).colour[0].clamp(0, 1)
+            picture = torch.from_numpy(read_picture(city / "truth" / f"{view['name']}.jpg"))
+            mask = torch.from_numpy(read_picture(city / "truth" / f"{view['name']}_mask.png")[..., 0])
+            found.append(losses.psnr(render, picture, mask))
+    return float(np.mean(found))
+
+
+def test_fitting_shows_views_better_that_no_image_has(city):
+    scene = read_scene(city)
+    height_map = HeightMap.read(city / "dsm.npz")
+    start = fitting.prepared(height_map, list(fitting.sights(scene, fitting.tones(scene, height_map))), scene.pixel)
+    settings = fitting.Settings(steps=60, appearance=False, pseudo=4)
+    result = finished(fitting.fitted(start, height_map, settings))
+    assert rings(city, result) > rings(city, start.sheet) + 0.4
+
+
+def test_the_best_of_a_fit_is_kept_and_not_its_last(city):
+    scene = read_scene(city)
+    height_map = HeightMap.read(city / "dsm.npz")
+    start = fitting.prepared(height_map, list(fitting.sights(scene, fitting.tones(scene, height_map))), scene.pixel)
+    held = [fitting.sight_of(image, scene) for image in scene.held_out]
+    judge = fitting._Judge(held, None, 0)
+    spoilt = replace(start.sheet, means=start.sheet.means + torch.randn(start.sheet.means.shape))
+    assert not judge(start.sheet)
+    ends = [judge(spoilt) for _ in range(fitting._PATIENCE)]
+    assert ends == [False] * (fitting._PATIENCE - 1) + [True]
+    torch.testing.assert_close(judge.best.means, start.sheet.means)
+
+
+def test_pseudo_cameras_stand_over_the_roofs_and_look_at_the_ground(city):
+    height_map = HeightMap.read(city / "dsm.npz")
+    lifted = replace(height_map, up=height_map.up + 300)  # far from height 0, as real ground is
+    for camera in pseudo.cameras(lifted, 8, 64):
+        assert camera.position[2] > np.nanmax(lifted.up)
+        pixel, _ = camera.project(np.array((*camera.position[:2], 0)) * 0 + _hit(camera, 300))
+        np.testing.assert_allclose(pixel, (32, 32), atol=3)
+
+
+def _hit(camera, level):
+    """Where the axis of a camera meets a height."""
+    axis = camera.rotation[:, 2]
+    return camera.position + axis * (level - camera.position[2]) / axis[2]
+
+
+def test_the_light_of_the_city_is_that_of_the_chosen_image(city, tmp_path):
+    scene = read_scene(city)
+    height_map = HeightMap.read(city / "dsm.npz")
+    for reference in (0, 3):
+        tones = fitting.tones(scene, height_map, reference)
+        start = fitting.prepared(height_map, list(fitting.sights(scene, tones)), scene.pixel)
+        own = start.sights[reference]
+        np.testing.assert_array_equal(own.picture, scene.images[reference].read()[0])
+        shown = start.sheet.sh[:, 0].mean().item() * 0.2821 + 0.5
+        assert shown == pytest.approx(float(own.picture[own.valid].mean()), abs=0.04)
+    with pytest.raises(UserError, match=r"no image is named or dated 1999.*There are view00 \(2024-"):
+        list(reconstruct(wish(city, tmp_path, reference="1999")))
+
+
+def test_what_is_missing_is_said_before_there_is_a_world(city, tmp_path):
+    bare = tmp_path / "bare"
+    shutil.copytree(city, bare, ignore=shutil.ignore_patterns("dsm.*"))
+    with pytest.raises(UserError, match="the scene has no height map"):
+        list(reconstruct(wish(bare, tmp_path / "world")))
+    document = json.loads((bare / "transforms_train.json").read_text())
+    (bare / "transforms_train.json").write_text(json.dumps(document | {"frames": []}))
+    with pytest.raises(UserError, match="has no frames"):
+        list(reconstruct(wish(bare, tmp_path / "world", height=city / "dsm.npz")))
+    assert not (tmp_path / "world").exists()

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+from plain_scenes import BOX, camera_above
+
+from skyworld.errors import UserError
+from skyworld.satellite.export import from_above
+from skyworld.satellite.height_map import HeightMap
+from skyworld.satellite.sheet import Sight, coloured, seen_colours, sheet
+from skyworld.splats.gaussians import rotation_matrices
+from skyworld.splats.rasterize import rasterize
+from skyworld.splats.spherical_harmonics import C0
+
+
+def house() -> HeightMap:
+    """A block 10 m high on a level ground."""
+
+    def up(east, north):
+        return np.where((np.abs(east) < 6) & (np.abs(north) < 8), 10.0, 0.0)
+
+    return HeightMap.over(-20, -20, 20, 20, 0.5, up)
+
+
+def test_seen_from_above_the_sheet_has_the_heights_that_it_was_made_of():
+    height_map = house()
+    _, found = from_above(sheet(height_map, 0.5), BOX, 0.5)
+    difference = np.abs(found.up - height_map.up)
+    assert np.median(difference) < 0.01
+    assert (difference > 0.5).mean() < 0.03  # the eaves only: 56 m of them in 1600 square metres
+
+
+def test_walls_stand_upright_between_the_roof_and_the_ground():
+    gaussians = sheet(house(), 0.5)
+    wall = gaussians.extra["wall"] > 0
+    normals = rotation_matrices(gaussians.quats[wall])[..., 2]
+    assert normals[:, 2].abs().max() < 1e-5
+    means = gaussians.means[wall]
+    assert means[:, 2].min() > 0 and means[:, 2].max() < 10
+    # On the outline, facing outwards.
+    away = torch.maximum((means[:, 0].abs() - 6).abs() * (means[:, 1].abs() < 8.1), torch.zeros(1))
+    assert (torch.minimum(away, (means[:, 1].abs() - 8).abs()) < 0.3).all()
+    assert ((normals[:, :2] * means[:, :2]).sum(1) > 0).all()
+
+
+def test_a_slope_is_a_surface_and_no_stair():
+    ramp = HeightMap.over(-20, -20, 20, 20, 0.5, lambda east, north: 0.8 * east)
+    gaussians = sheet(ramp, 0.25)
+    assert not gaussians.extra["wall"].any()
+    inner = gaussians.means[:, 0].abs() < 19
+    np.testing.assert_allclose(gaussians.means[inner, 2], 0.8 * gaussians.means[inner, 0], atol=1e-4)
+    normals = rotation_matrices(gaussians.quats[inner])[..., 2]
+    np.testing.assert_allclose(normals, np.tile([-0.8, 0, 1] / np.hypot(0.8, 1), (len(normals), 1)), atol=1e-4)
+
+
+def test_only_what_an_image_sees_takes_its_colour():
+    """From the east: the roof, the eastern wall and the eastern ground, but nothing in the lee of the house."""
+    gaussians = sheet(house(), 0.5)
+    camera = camera_above(90, 45, size=60)
+    sight = Sight(camera, np.full((60, 60, 3), (0.8, 0.4, 0.2), np.float32), np.ones((60, 60), bool))
+    colours, weights = seen_colours(gaussians, sight, 0.5)
+    x, y, z = gaussians.means.T.numpy()
+    middle, wall = np.abs(y) < 4, gaussians.extra["wall"].numpy() > 0
+    assert (weights[middle & (np.abs(x) < 4) & (z > 9.9)] > 0).all()
+    assert (weights[middle & wall & (x > 5) & (z > 2) & (z < 8)] > 0).mean() > 0.9
+    assert not weights[middle & wall & (x < -5)].any()
+    assert not weights[middle & ~wall & (x < -7) & (x > -13)].any()
+    lit = coloured(gaussians, [colours], [weights])
+    assert torch.allclose(lit.sh[:, 0] * C0 + 0.5, torch.tensor([0.8, 0.4, 0.2]), atol=1e-3)
+
+
+def test_a_car_of_one_date_does_not_tint_the_street():
+    street = HeightMap.over(-20, -20, 20, 20, 1.0, lambda east, north: np.zeros_like(east))
+    gaussians = sheet(street, 1.0)
+    count = len(gaussians)
+    plain, red = np.full((count, 3), 0.3, np.float32), np.full((count, 3), 0.3, np.float32)
+    red[:50] = (0.9, 0, 0)
+    lit = coloured(gaussians, [plain, red, plain], [np.ones(count, np.float32)] * 3)
+    assert torch.allclose(lit.sh[:, 0] * C0 + 0.5, torch.tensor(0.3), atol=1e-3)
+
+
+def test_unknown_ground_stays_empty_and_a_map_without_heights_is_refused():
+    half = HeightMap.over(-20, -20, 20, 20, 1.0, lambda east, north: np.where(east < 0, 0.0, np.nan))
+    assert sheet(half, 1.0).means[:, 0].max() < 0
+    picture, found = from_above(sheet(half, 1.0), BOX, 1.0)
+    assert np.isnan(found.up[:, 22:]).all() and np.isfinite(found.up[:, :18]).all() and picture.shape == (40, 40, 3)
+    nothing = HeightMap.over(-20, -20, 20, 20, 1.0, lambda east, north: np.full_like(east, np.nan))
+    with pytest.raises(UserError, match="no height at all"):
+        sheet(nothing, 1.0)
+    camera = camera_above(0, 80)
+    black = Sight(camera, np.zeros((40, 40, 3), np.float32), np.zeros((40, 40), bool))
+    seen = seen_colours(sheet(half, 1.0), black, 1.0)
+    with pytest.raises(UserError, match="no image shows any of the height map"):
+        coloured(sheet(half, 1.0), *([part] for part in seen))
+
+
+def test_seen_at_17_degrees_the_walls_are_closed():
+    camera = camera_above(90, 17, size=80)
+    alpha = rasterize(sheet(house(), 0.5), [camera], antialiased=True, eps2d=0.1).alpha[0].numpy()
+    wall = np.array([(6.0, y, z) for y in np.linspace(-7, 7, 15) for z in np.linspace(1, 9, 9)])
+    column, row = camera.project(wall)[0].astype(int).T
+    assert alpha[row, column].min() > 0.8
