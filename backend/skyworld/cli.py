@@ -37,6 +37,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "height": "Measures the heights of a scene of satellite images.",
             "reconstruct": "Fits a city of Gaussians to a prepared satellite scene and its height map.",
             "refine": "Refines a city of satellite images: views from lower and lower, repainted and fitted to.",
+            "city": "Makes a city of satellite images in one: scene, heights, reconstruction, refinement.",
         },
     ),
     "evaluate": (

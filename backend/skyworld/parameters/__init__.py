@@ -8,7 +8,7 @@ Limits are inclusive (ge, le), as Blender's are. Importing this package loads no
 
 import json
 
-from skyworld.parameters.city import EvaluateSatelliteParameters, SatelliteRefineParameters
+from skyworld.parameters.city import EvaluateSatelliteParameters, SatelliteCityParameters, SatelliteRefineParameters
 from skyworld.parameters.description import describe
 from skyworld.parameters.measure import MeasureParameters
 from skyworld.parameters.model import Parameters, check, first_problem
@@ -35,6 +35,7 @@ __all__ = [
     "Parameters",
     "PathParameters",
     "RenderParameters",
+    "SatelliteCityParameters",
     "SatelliteHeightParameters",
     "SatellitePrepareParameters",
     "SatelliteReconstructParameters",
@@ -62,6 +63,7 @@ KINDS: dict[str, type[Parameters]] = {
         SatelliteHeightParameters,
         SatelliteReconstructParameters,
         SatelliteRefineParameters,
+        SatelliteCityParameters,
         EvaluateSatelliteParameters,
     )
 }

@@ -1,11 +1,14 @@
 """Cities seen from lower than any satellite: refining and scoring them."""
 
+from copy import copy
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic.fields import FieldInfo
 
 from skyworld.parameters.model import FILE, FOLDER, Parameters, checkpoint_field
+from skyworld.parameters.satellite import SatellitePrepareParameters, SatelliteReconstructParameters, split
 
 
 class RepaintingParameters(Parameters):
@@ -45,11 +48,11 @@ class RepaintingParameters(Parameters):
         description="What the city should look like; the published words if left out",
         json_schema_extra={"advanced": True},
     )
-    steps: int = Field(
+    edit_steps: int = Field(
         28,
         ge=1,
         le=200,
-        title="Steps",
+        title="Edit Steps",
         description="Of the editor's whole way from noise to picture",
         json_schema_extra={"advanced": True},
     )
@@ -126,6 +129,38 @@ class SatelliteRefineParameters(RepaintingParameters, _City):  # pydantic takes 
         title="Refine Further",
         description="Go on from the refined city, and not from the city as it was reconstructed",
     )
+
+
+def _field(kind: type[Parameters], name: str) -> FieldInfo:
+    """As another kind asks it."""
+    return copy(kind.model_fields[name])
+
+
+class _Images(Parameters):
+    images: list[Path] = _field(SatellitePrepareParameters, "images")
+    output: Path = _field(SatelliteReconstructParameters, "output")
+    area: tuple[float, float, float, float] | None = _field(SatellitePrepareParameters, "area")
+    dsm: Path | None = _field(SatellitePrepareParameters, "dsm")
+    quality: Literal["preview", "full"] = _field(SatelliteReconstructParameters, "quality")
+    reference: str = _field(SatelliteReconstructParameters, "reference")
+    block: float = _field(SatelliteReconstructParameters, "block")
+    steps: int = _field(SatelliteReconstructParameters, "steps")
+
+    @field_validator("images", mode="before")
+    @classmethod
+    def _names(cls, value):
+        return split(value, r"[;\n]")
+
+    @field_validator("area", mode="before")
+    @classmethod
+    def _numbers(cls, value):
+        return split(value, r"[,;\s]+")
+
+
+class SatelliteCityParameters(RepaintingParameters, _Images):
+    """Makes a city of satellite images in one: scene, heights, reconstruction, refinement."""
+
+    kind: ClassVar[str] = "satellite_city"
 
 
 class EvaluateSatelliteParameters(_City):

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from skyworld.parameters.model import FILE, FOLDER, Parameters, words
 
 
-def _split(value, at: str):
+def split(value, at: str):
     """A panel has one line of text where the command line has several words."""
     return [word.strip() for word in re.split(at, value) if word.strip()] if isinstance(value, str) else value
 
@@ -57,12 +57,12 @@ class SatellitePrepareParameters(Parameters):
     @field_validator("images", "hold_out", mode="before")
     @classmethod
     def _names(cls, value):
-        return _split(value, r"[;\n]")
+        return split(value, r"[;\n]")
 
     @field_validator("area", "altitudes", mode="before")
     @classmethod
     def _numbers(cls, value):
-        return _split(value, r"[,;\s]+")
+        return split(value, r"[,;\s]+")
 
     @model_validator(mode="after")
     def _in_order(self):

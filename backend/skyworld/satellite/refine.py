@@ -110,7 +110,7 @@ def _repainter(parameters: SatelliteRefineParameters, device: torch.device) -> t
             hint="Choose a profile (--profile 16gb) or a model (--editor), or let the restorer do it (--by restorer)",
         )
     roster.require([role])
-    schedule = EditSchedule(parameters.steps, parameters.n_min, parameters.n_max)
+    schedule = EditSchedule(parameters.edit_steps, parameters.n_min, parameters.n_max)
     words = {"source": parameters.source, "target": parameters.target}
     told = {name: text for name, text in words.items() if text}
     made = Repainter(role, parameters.profile, wishes[role], device.type, schedule=schedule, **told)

@@ -18,6 +18,7 @@ PIPELINES = {
     "train": "skyworld.models.pointcloud.train:train",
     "satellite_reconstruct": "skyworld.satellite.reconstruct:reconstruct",
     "satellite_refine": "skyworld.satellite.refine:refine",
+    "satellite_city": "skyworld.satellite.city:make",
     "evaluate_satellite": "skyworld.satellite.scores:evaluate",
 }
 
