@@ -1,9 +1,11 @@
 """Heights of a scene by plane sweep and semi-global matching (job kind `satellite_height`).
 
-A coarse sweep over all heights that the scene's box allows, then finer ones around the surface found so far: windows
-that lie on that surface are slanted where the ground is, so that slopes match as well as roofs. Speckles go, holes are
-filled from around and said to be filled (confidence 0), and the noise that is left is smoothed where the surface has
-no step. Every length follows from two numbers: the cell, and the height that moves an image by a pixel.
+Where it can be afforded, one sweep with all detail over all heights that the scene's box allows: small windows keep
+the edges of houses, and the order of brightness (census) minds other light less than brightness itself. Where the
+heights span too many pixels (mountains seen from nearly above), a coarse sweep, then finer ones around the surface
+found so far: windows that lie on that surface are slanted where the ground is. Speckles go, holes are filled from
+around and said to be filled (confidence 0), and the noise that is left is smoothed where the surface has no step.
+Every length follows from two numbers: the cell, and the height that moves an image by a pixel.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,6 +37,7 @@ LAYER = 0.11  # px between two layers of a fine sweep
 SURE = 0.3  # correlation below which a cell is filled from around
 _STRIP = 2_000_000  # cells that are swept at once: a gigabyte
 _OVERLAP = 24  # cells that strips have in common
+_MOST = 300_000_000  # cells times layers of the detailed sweep: a minute on two cores, and a gigabyte
 _MOST_LAYERS = 400  # of the coarse sweep
 
 
@@ -53,7 +56,9 @@ class Sweep:
     census: float = 0.0
 
 
-# Chosen on three Pleiades images of a quarry, as all settings of this module were; see docs/satellite.md.
+# DETAILED was chosen on a rendered city (five dates), the others on three Pleiades images of a quarry, for both of
+# which there are heights to compare with; see docs/satellite.md.
+DETAILED = Sweep(0, 3, 0, 4, 90, 0.7)
 COARSE = Sweep(0, 5, 0, 4, 90)
 FINE = (Sweep(4, 9, 5.5, 2, 80), Sweep(2, 7, 3.5, 4, 80), Sweep(1, 5, 2.0, 16, 80, 0.5))
 
@@ -71,8 +76,10 @@ def measure_heights(parameters: SatelliteHeightParameters) -> Iterator[Progress]
         found.write(scene.folder / HEIGHTS)
     write_jpeg(scene.folder / PREVIEW, relief(found.up, found.cell))
     found.write(output, scene.georeference)
-    filled = float((found.confidence == 0).mean())
-    yield Progress(1.0, f"{filled:.1%} of the cells filled from around", preview=scene.folder / PREVIEW)
+    known = np.isfinite(found.up)
+    share = float((found.confidence[known] == 0).mean()) if known.any() else 1.0
+    told = f"{known.mean():.0%} of the area seen by two images; {share:.1%} of that filled from around"
+    yield Progress(1.0, told, preview=scene.folder / PREVIEW)
 
 
 def _check_output(output: Path, scene: SatelliteScene) -> None:
@@ -103,14 +110,29 @@ def sweep_scene(scene: SatelliteScene, cell: float) -> Iterator[Progress]:
     pairs, angle = best_pairs(views, box.grid(3))
     pixel_height = scene.pixel / angle
     yield Progress(0.02, f"sweeping {across} x {down} cells with {len(pairs)} pairs of images")
-    up = yield from _coarse(views, pairs, east, north, box.up, pixel_height, cell)
-    sure = np.zeros_like(up)
-    for index, sweep in enumerate(FINE):
+    if np.ptp(box.up) / (2 * LAYER * pixel_height) * across * down <= _MOST:
+        up, sure = yield from _detailed(views, pairs, east, north, box.up, pixel_height)
+        sweeps = ()
+    else:
+        up = yield from _coarse(views, pairs, east, north, box.up, pixel_height)
+        sure, sweeps = np.zeros_like(up), FINE
+    for index, sweep in enumerate(sweeps):
         up, sure = yield from _fine(views, pairs, east, north, box.up, pixel_height, up, sweep, index)
         write_jpeg(scene.folder / PREVIEW, relief(up, cell))
         yield Progress(0.3 + 0.65 * (index + 1) / len(FINE), f"sweep {index + 2} done", preview=scene.folder / PREVIEW)
     up = smoothed(up, pixel_height)
+    up[~_seen_twice(views, east, north, box.up, up)] = np.nan
+    sure = np.where(np.isfinite(up), sure, 0)
     return HeightMap(up.astype(np.float32), sure.astype(np.float32), box.east[0], box.north[1], cell)
+
+
+def _seen_twice(views, east, north, limits, up: np.ndarray) -> np.ndarray:
+    """[H, W] bool: cells that lie in two images or more. One alone tells no height."""
+    counts = np.zeros(up.shape, np.uint8)
+    for view in views:
+        rig = make_rig([view], east, north, *limits)
+        counts += rig.look_up(0, up)[1]
+    return counts >= 2
 
 
 def best_pairs(views: Sequence[View], places: np.ndarray) -> tuple[list[tuple[int, int]], float]:
@@ -130,7 +152,20 @@ def best_pairs(views: Sequence[View], places: np.ndarray) -> tuple[list[tuple[in
     return chosen, max(usable[pair] for pair in chosen)
 
 
-def _coarse(views, pairs, east, north, limits, pixel_height: float, cell: float) -> Iterator[Progress]:
+def _detailed(views, pairs, east, north, limits, pixel_height: float) -> Iterator[Progress]:
+    """The surface and how sure it is, both [H, W], from one sweep over all heights."""
+    step = 2 * LAYER * pixel_height
+    layers = np.arange(limits[0], limits[1] + step, step, dtype=np.float32)
+    rig = make_rig(views, east, north, *limits)
+    base = np.zeros(rig.shape, np.float32)
+    volume = yield from _volume(rig, pairs, base, layers, DETAILED, (0.05, 0.7))
+    layer, cost, margin = semi_global(volume, DETAILED.small, DETAILED.large, round(1.5 / (2 * LAYER)))
+    surface = layers[0] + step * layer
+    kept = np.isfinite(_sure_cells(surface, cost, 6 * pixel_height, 20))
+    return _mended(surface, cost, 6 * pixel_height, 20), _confidence(cost, margin, kept)
+
+
+def _coarse(views, pairs, east, north, limits, pixel_height: float) -> Iterator[Progress]:
     """The surface [H, W] from a sweep over all heights, with cells and images of half the detail or less."""
     span = limits[1] - limits[0]
     factor = max(2, int(np.ceil(span / (4 * LAYER * pixel_height) / _MOST_LAYERS * 2)))

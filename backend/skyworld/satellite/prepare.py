@@ -15,15 +15,18 @@ from skyworld.errors import UserError
 from skyworld.parameters import SatellitePrepareParameters
 from skyworld.progress import Progress
 from skyworld.satellite import area as areas
+from skyworld.satellite.overview import draw_overview
 from skyworld.satellite.pinhole import GOOD, GRID, check_fit, fit_pinhole, unsheared
 from skyworld.satellite.rasters import Raster, grey, open_raster, tone_curve
 from skyworld.satellite.raw import write_raw
+from skyworld.satellite.relief import write_jpeg
 from skyworld.satellite.scene import Box, SatelliteImage, SatelliteScene, write_picture, write_scene
 from skyworld.satellite.tie_points import TiePoints, find_tie_points
 from skyworld.satellite.views import View, by_rpc
 from skyworld.world.files import atomic_write, mendable
 from skyworld.world.georeference import Georeference
 
+OVERVIEW = "overview.jpg"
 _ON_EARTH = (-500.0, 9000.0)  # metres that ground lies at
 _HEADROOM = 10.0  # metres that the box goes beyond the tie points, at least; above them stand roofs and trees
 _PERCENTILES = (0.3, 99.7)  # of the tie points' heights: the rest are blunders
@@ -168,7 +171,14 @@ def _write(ground: _Ground, rasters, ties: TiePoints, frame: Georeference, param
         rpc = raster.rpc.moved(*ties.bias[index]).moved(-window[0], -window[1])
         reads.append((values, valid, rpc, window))
     shown = tone_curve([values for values, *_ in reads], [valid for _, valid, *_ in reads])
-    xyz, rgb = _coloured_points(ties, frame, here, box, reads, shown)
+    first = next(index for index, raster in enumerate(rasters) if raster.name not in parameters.hold_out)
+    rectangle = (box.east[0], box.north[0], box.east[1], box.north[1])
+    level = here.altitude + float(np.median(here.enu(*frame.geodetic(ties.places))[:, 2]))
+    canvas = draw_overview(rasters, here, level, rectangle, shown(reads[first][0]), reads[first][2])
+    write_jpeg(folder / OVERVIEW, canvas)
+    yield Progress(0.7, "where the images lie", preview=folder / OVERVIEW)
+    kept_reads = [read for raster, read in zip(rasters, reads, strict=True) if raster.name not in parameters.hold_out]
+    xyz, rgb = _coloured_points(ties, frame, here, box, kept_reads, shown)
     images = []
     for index, (raster, (values, valid, rpc, _)) in enumerate(zip(rasters, reads, strict=True)):
         yield Progress(0.7 + 0.25 * index / len(rasters), f"writing {raster.name}")
@@ -188,7 +198,7 @@ def _write(ground: _Ground, rasters, ties: TiePoints, frame: Georeference, param
     kept = [image for image in images if image.name not in parameters.hold_out]
     scene = SatelliteScene(folder, kept, xyz, rgb, box, here, held)
     write_scene(scene, {"tie_points": _facts(ties), "altitudes": [here.altitude + side for side in box.up]})
-    yield Progress(1.0, _summary(ties, images), preview=kept[0].picture)
+    yield Progress(1.0, _summary(ties, images), preview=folder / OVERVIEW)
 
 
 def _coloured_points(ties: TiePoints, frame, here: Georeference, box: Box, reads, shown):

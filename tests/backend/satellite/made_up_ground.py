@@ -50,7 +50,7 @@ def picture(rpc: RPC, size: int = 200) -> np.ndarray:
     # Over so little ground a line of sight is straight in the frame of the place.
     low, high = (PLACE.enu(*rpc.localize(pixels, float(altitude)), altitude)[..., :2] for altitude in (20, 60))
     place, met = np.zeros((size, size, 2)), np.zeros((size, size), bool)
-    for altitude in np.arange(56, 29.8, -0.1):
+    for altitude in np.arange(56, 29.8, -0.2):
         here = low + (high - low) * ((altitude - 20) / 40)
         hit = ~met & (height(*np.moveaxis(here, -1, 0)) >= altitude)
         place, met = np.where(hit[..., None], here, place), met | hit

@@ -68,6 +68,14 @@ def test_the_ground_its_hill_and_its_house_are_measured(scene, measured):
     assert np.median(found.up[roof]) - np.median(found.up[beside]) == pytest.approx(8, abs=0.5)
 
 
+def test_ground_that_only_one_image_shows_has_no_height(scene, measured):
+    found = HeightMap.read(scene.folder / "height.npz")
+    unknown = np.isnan(found.up)
+    places, _ = truth_on(found, scene)
+    assert not unknown[(np.abs(places[..., :2]) < 38).all(-1)].any()
+    assert (found.confidence[unknown] == 0).all()
+
+
 def test_cells_that_were_filled_in_say_so_and_matched_ones_are_sure(scene, measured):
     found = HeightMap.read(scene.folder / "height.npz")
     places, error = truth_on(found, scene)
@@ -161,3 +169,18 @@ def test_what_cannot_be_measured_is_refused_before_the_work(scene, tmp_path):
     alone = type(scene)(**{**vars(scene), "images": scene.images[:1]})
     with pytest.raises(UserError, match="one image alone shows no heights"):
         next(sweep_scene(alone, 0.5))
+
+
+def test_heights_that_span_too_many_pixels_are_found_from_coarse_to_fine(scene, monkeypatch):
+    monkeypatch.setattr("skyworld.satellite.height._MOST", 0)
+    reports = sweep_scene(scene, 0.5)
+    while True:
+        try:
+            next(reports)
+        except StopIteration as stop:
+            found = stop.value
+            break
+    places, error = truth_on(found, scene)
+    seen = (np.abs(places[..., :2]) < 38).all(-1)
+    error = np.abs(error - np.median(error[seen]))[seen]
+    assert np.median(error) < 0.25 and (error < 1).mean() > 0.9
