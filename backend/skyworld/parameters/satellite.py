@@ -104,7 +104,7 @@ class SatelliteReconstructParameters(Parameters):
     scene: Path = Field(
         title="Scene Folder",
         description="Folder of a prepared scene, or of Skyfall-GS's layout with transforms_train.json",
-        json_schema_extra=FOLDER,
+        json_schema_extra={**FOLDER, **words("SCENE")},
     )
     output: Path = Field(
         title="World Folder",

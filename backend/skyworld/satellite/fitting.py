@@ -19,7 +19,7 @@ from skyworld.satellite.export import DRAWING
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.near import drawable
 from skyworld.satellite.scene import SatelliteImage, SatelliteScene
-from skyworld.satellite.sheet import SURE, WALL, Sight, coloured, seen_colours, sheet
+from skyworld.satellite.sheet import SURE, WALL, Sight, coloured, seen_colours, sheet, upright
 from skyworld.satellite.tone import tone
 from skyworld.splats import losses, smoothing
 from skyworld.splats.appearance import RATE, Appearance, fixed, with_embeddings
@@ -109,8 +109,8 @@ def sights(scene: SatelliteScene, tones: Sequence[Tone]) -> Iterator[Sight]:
 
 
 def prepared(height_map: HeightMap, sights: list[Sight], spacing: float, device="cpu") -> Prepared:
-    """The sheet in the colours of all images, which have one tone."""
-    grey = sheet(height_map, spacing, device)
+    """The sheet, its walls upright, in the colours of all images, which have one tone."""
+    grey = sheet(upright(height_map), spacing, device)
     colours, weights = zip(*(seen_colours(grey, sight, spacing) for sight in sights), strict=True)
     return Prepared(coloured(grey, colours, weights), sights, spacing)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
+from scipy.ndimage import gaussian_filter, maximum_filter, median_filter, minimum_filter
 from scipy.spatial import cKDTree
 
 from skyworld.camera import Camera
@@ -29,6 +29,9 @@ _OPACITY = 0.95
 # Heights that differ by more than so many spacings (and metres) between neighbours are a wall.
 _STEP, _STEP_METRES = 1.5, 1.0
 _STEEPEST = 4.0  # rise over run that the surface may have within a cell
+# Rise over run beyond which a ramp stands for a wall (64 degrees: no roof and hardly any ground), and how many cells
+# of it go up or down.
+_CLIFF, _ROUNDS = 2.0, 4
 # A Gaussian is seen where nothing lies more than so many spacings, or pixels, in front of it.
 _TOLERANCE = 2.0
 _GRAZING = 0.05  # cosine to a surface below which it is not seen
@@ -46,6 +49,21 @@ class Sight:
     camera: Camera
     picture: np.ndarray
     valid: np.ndarray
+
+
+def upright(height_map: HeightMap) -> HeightMap:
+    """With walls where a sweep leaves ramps: what is too steep for ground or roofs goes to the height above it or below
+    it, whichever is nearer (toggle mapping, repeated), so that the ramp becomes a step at half of its height."""
+    known = np.isfinite(height_map.up)
+    up = np.where(known, height_map.up, np.nanmin(height_map.up)).astype(np.float32)
+    steps = [np.pad(np.abs(np.diff(up, axis=axis)), [(0, int(axis == 0)), (0, int(axis == 1))]) for axis in (0, 1)]
+    ramp = maximum_filter(np.maximum(*steps) > _CLIFF * height_map.cell, 3)
+    for _ in range(_ROUNDS):
+        above, below = maximum_filter(up, 3), minimum_filter(up, 3)
+        up = np.where(ramp, np.where(above - up < up - below, above, below), up)
+    # Where the ramp ends among its like (a lone peak, a tree) this would only make noise: a median calms it.
+    up = np.where(ramp, median_filter(up, 3), up)
+    return replace(height_map, up=np.where(known, up, np.nan).astype(np.float32))
 
 
 def sheet(height_map: HeightMap, spacing: float, device="cpu") -> Gaussians:

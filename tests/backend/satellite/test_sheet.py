@@ -6,7 +6,7 @@ from plain_scenes import BOX, camera_above
 from skyworld.errors import UserError
 from skyworld.satellite.export import from_above
 from skyworld.satellite.height_map import HeightMap
-from skyworld.satellite.sheet import Sight, coloured, seen_colours, sheet
+from skyworld.satellite.sheet import Sight, coloured, seen_colours, sheet, upright
 from skyworld.splats.gaussians import rotation_matrices
 from skyworld.splats.rasterize import rasterize
 from skyworld.splats.spherical_harmonics import C0
@@ -40,6 +40,21 @@ def test_walls_stand_upright_between_the_roof_and_the_ground():
     away = torch.maximum((means[:, 0].abs() - 6).abs() * (means[:, 1].abs() < 8.1), torch.zeros(1))
     assert (torch.minimum(away, (means[:, 1].abs() - 8).abs()) < 0.3).all()
     assert ((normals[:, :2] * means[:, :2]).sum(1) > 0).all()
+
+
+def test_a_wall_that_a_sweep_left_as_a_ramp_is_upright_again_and_slopes_stay():
+    def smeared(east, north):
+        return np.clip(10 - 5 * (np.abs(east) - 5), 0, 10) + 0.5 * north  # over two metres, on a hillside
+
+    height_map = HeightMap.over(-20, -20, 20, 20, 0.5, smeared)
+    up = upright(height_map).up
+    step = np.abs(np.diff(up, axis=1))
+    assert (np.sort(step, 1)[:, -2:] > 8).all() and (np.sort(step, 1)[:, :-2] <= 1).all()
+    east, north = height_map.centres()
+    difference = np.abs(up - (10 * (np.abs(east) < 6) + 0.5 * north))
+    assert difference[np.abs(np.abs(east) - 6) > 0.6].max() < 1.1  # the hill's own rise over the cells put right
+    slope = HeightMap.over(-20, -20, 20, 20, 0.5, lambda east, north: 1.5 * north)
+    np.testing.assert_array_equal(upright(slope).up, slope.up)
 
 
 def test_a_slope_is_a_surface_and_no_stair():
