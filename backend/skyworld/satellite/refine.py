@@ -206,11 +206,12 @@ class _Episode:
     def _pieces(self, city: Gaussians, cameras: Sequence[Camera], images: list[View]) -> list[tuple[Camera, Piece]]:
         """The renders, as often as each is to be edited; those that see next to nothing are left out."""
         found, mends = [], self.repainter.role == "restorer"
+        ground = ground_of(city, *self.scene.box.centre[:2])
         for index, camera in enumerate(cameras):
             picture, alpha, depth = render(city, camera)
             if (alpha > 127).mean() < 0.05:
                 continue
-            wanted = _over(camera, self.scene, depth, alpha)
+            wanted = _over(camera, self.scene, ground)
             examples = (_example(camera, images, depth),) if mends else ()
             depth = depth if mends else depth[:0]  # an editor does not look at it
             for sample in range(self.curriculum.samples):
@@ -327,13 +328,11 @@ def toned_images(scene: SatelliteScene, city: Gaussians) -> list[View]:
     return views
 
 
-def _over(camera: Camera, scene: SatelliteScene, depth: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Bool [H, W]: pixels whose ray meets the ground inside of the area."""
+def _over(camera: Camera, scene: SatelliteScene, ground: float) -> np.ndarray:
+    """Bool [H, W]: pixels whose ray meets the ground, `ground` metres up, inside of the area."""
     rays = camera.rays()
-    middle = camera.position + rays[camera.height // 2, camera.width // 2] * np.median(depth[alpha > 127])
-    floor = min(float(middle[2]), float(np.mean(scene.box.up)))
     down = np.where(rays[..., 2] < -1e-3, rays[..., 2], np.nan)
-    places = camera.position[:2] + rays[..., :2] * ((floor - camera.position[2]) / down)[..., None]
+    places = camera.position[:2] + rays[..., :2] * ((ground - camera.position[2]) / down)[..., None]
     sides = np.array([scene.box.east, scene.box.north])
     with np.errstate(invalid="ignore"):
         return ((places > sides[:, 0]) & (places < sides[:, 1])).all(-1)
