@@ -10,6 +10,7 @@ from .operators import (
     exchange,
     generate,
     models,
+    proxy,
     select_splats,
     shot,
 )
@@ -35,6 +36,7 @@ MODULES = (
     menu,
     engine,
     compositing,
+    proxy,
     points,
     show,
 )

@@ -20,6 +20,7 @@ JOBS = {
     "fit": "Fits Gaussians to pictures whose cameras are known.",
     "path": "Writes a camera path through a world.",
     "render": "Renders frames, and a film, of a world along a camera path.",
+    "proxy": "Makes a light mesh of splats for shadow, reflection and collision.",
     "export": "Writes the Gaussians of a world as a file that other programs open.",
     "train": "Trains a model of the Recipe on your own pictures.",
 }

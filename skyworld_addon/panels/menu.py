@@ -114,6 +114,7 @@ def render_menu(self, _context):
     self.layout.separator()
     self.layout.operator("skyworld.render_shot", icon="RENDER_ANIMATION")
     self.layout.operator("skyworld.set_up_compositing", icon="NODE_COMPOSITING")
+    self.layout.operator("skyworld.add_proxy", icon="MOD_REMESH")
 
 
 ENTRIES = (("VIEW3D_MT_add", add_menu), ("VIEW3D_MT_object", object_menu), ("TOPBAR_MT_render", render_menu))

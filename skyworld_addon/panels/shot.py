@@ -36,6 +36,7 @@ class ShotPanel(Sidebar, bpy.types.Panel):
             column.prop(scene.skyworld_render, "objects")
         else:
             layout.operator("skyworld.set_up_compositing", icon="NODE_COMPOSITING")
+        layout.operator("skyworld.add_proxy", icon="MOD_REMESH")
         button = layout.row()
         button.scale_y = 1.6
         button.operator("skyworld.render_shot", icon_value=icons.icon("shot", context))

@@ -18,7 +18,7 @@ from skyworld.parameters.satellite import (
     SatellitePrepareParameters,
     SatelliteReconstructParameters,
 )
-from skyworld.parameters.shot import PathParameters, RenderParameters
+from skyworld.parameters.shot import PathParameters, ProxyParameters, RenderParameters
 from skyworld.parameters.splats import ConvertParameters, ExportParameters, FitParameters
 from skyworld.parameters.world import ChoicesParameters, WorldParameters
 
@@ -34,6 +34,7 @@ __all__ = [
     "MeasureParameters",
     "Parameters",
     "PathParameters",
+    "ProxyParameters",
     "RenderParameters",
     "SatelliteCityParameters",
     "SatelliteHeightParameters",
@@ -56,6 +57,7 @@ KINDS: dict[str, type[Parameters]] = {
         FitParameters,
         PathParameters,
         RenderParameters,
+        ProxyParameters,
         ExportParameters,
         DownloadParameters,
         TrainParameters,

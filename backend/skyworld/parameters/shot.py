@@ -72,3 +72,29 @@ class RenderParameters(Parameters):
     depth: bool = Field(False, title="Depth", description="Also write the depth of each frame (EXR, metres)")
     video: Path | None = Field(None, title="Film", description="Also write a film (.mp4)", json_schema_extra=FILE)
     device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="Where to compute")
+
+
+class ProxyParameters(Parameters):
+    """Makes a light mesh of splats for shadow, reflection and collision."""
+
+    kind: ClassVar[str] = "proxy"
+
+    world: Path = Field(
+        title="World", description="World folder, or a file of splats, that the mesh follows", json_schema_extra=FOLDER
+    )
+    output: Path = Field(title="Mesh File", description="Mesh to write (.glb or .ply)", json_schema_extra=FILE)
+    triangles: int = Field(
+        50_000, ge=100, le=5_000_000, title="Triangles", description="Most triangles that the mesh may have"
+    )
+    radius: float = Field(
+        20,
+        ge=0.1,
+        le=10_000,
+        title="Radius",
+        description="How far around the viewpoint the mesh reaches",
+        json_schema_extra={"unit": "LENGTH"},
+    )
+    detail: int = Field(
+        192, ge=16, le=768, title="Detail", description="Samples along the longest side of the space that is measured"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="Where to compute")

@@ -11,6 +11,7 @@ PIPELINES = {
     "fit": "skyworld.splats.reconstruct:reconstruct",
     "path": "skyworld.camera.paths:author",
     "render": "skyworld.shot.render:render",
+    "proxy": "skyworld.proxy.make:make",
     "export": "skyworld.splats.export:export",
     "download": "skyworld.models.download:download",
     "satellite_prepare": "skyworld.satellite.prepare:prepare",
