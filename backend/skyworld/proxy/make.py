@@ -9,6 +9,7 @@ from skyworld.parameters import ProxyParameters
 from skyworld.progress import Progress
 
 SIDE = 384  # px of a view
+RING = 8  # places around the viewpoint
 LEAST_ALPHA = 0.6
 # Heading and elevation of the six views around a place.
 AROUND = [(0, 0), (np.pi / 2, 0), (np.pi, 0), (-np.pi / 2, 0), (0, np.pi / 2), (0, -np.pi / 2)]
@@ -55,13 +56,13 @@ def make(parameters: ProxyParameters) -> Iterator[Progress]:
 
 
 def rig(eye: np.ndarray, room: float) -> Iterator:
-    """Pinhole cameras that look all around from the viewpoint and from eight places in its walking room (edge, metres).
+    """Pinhole cameras that look all around from the viewpoint and from places in its walking room (edge, metres).
 
     Each sees a little more than its sixth, so that their edges meet.
     """
     from skyworld.camera import Camera, turned
 
-    yaws = np.arange(8) * np.pi / 4
+    yaws = np.arange(RING) * 2 * np.pi / RING
     ring = [eye + room / 2 * np.array([np.sin(yaw), np.cos(yaw), 0.3 * (-1) ** i]) for i, yaw in enumerate(yaws)]
     for place in [eye, *ring]:
         for yaw, pitch in AROUND:
