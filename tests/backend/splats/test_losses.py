@@ -78,3 +78,13 @@ def test_a_term_counts_only_in_its_time():
     assert losses.total([(Term("opacity_sparsity", 1.0), 0.5)], sight()) == pytest.approx(
         0.5 * float(random_gaussians(0, 40).logit_opacities.sigmoid().mean())
     )
+
+
+def test_an_anchor_pulls_home_as_firmly_as_the_place_is_sure():
+    gaussians = random_gaussians(0, 40)
+    home, sure = gaussians.means.clone(), torch.linspace(0, 1, 40)
+    gaussians.extra |= {"home": home, "sure": sure}
+    assert float(TERMS["anchor"](sight(gaussians=gaussians))) == 0
+    gaussians.means = (home + torch.tensor([0.1, 0.0, 0.0])).requires_grad_()
+    TERMS["anchor"](sight(gaussians=gaussians), reach=0.5).backward()
+    torch.testing.assert_close(gaussians.means.grad[:, 0], sure * 0.1 / 0.25 / 40)

@@ -109,6 +109,30 @@ def test_pixels_without_weight_teach_nothing():
     assert torch.equal(taught.sh, clean.sh)
 
 
+def test_a_view_without_a_picture_teaches_its_depth_and_no_colour():
+    start, views = scene()
+    with torch.no_grad():
+        depth = rasterize(start, [CAMERAS[1]]).depth[0]
+    blind = View(CAMERAS[1], None, depth=depth + 0.5)
+    terms = (*PHOTOMETRIC, Term("depth_l1", 1.0))
+    dark, _ = finished(fit(start, [blind], Schedule(20, {"sh": 0.05, "means": 0.01}), terms=terms))
+    assert torch.equal(dark.sh, start.sh) and not torch.equal(dark.means, start.means)
+    both, _ = finished(fit(start, [views[0], blind, views[2]], Schedule(30, {"sh": 0.05}), terms=terms))
+    assert error(both, views) < 0.7 * error(start, views)
+
+
+def test_a_fit_ends_when_its_judge_says_so():
+    start, views = scene()
+    seen = []
+
+    def judge(gaussians):
+        seen.append(gaussians.sh.clone())
+        return len(seen) == 3
+
+    fitted, reports = finished(fit(start, views, Schedule(90, {"sh": 0.05}), judge=judge, checkpoint_every=5))
+    assert len(seen) == 3 and torch.equal(fitted.sh, seen[-1]) and reports[-1].fraction == 1
+
+
 def test_views_are_taken_as_often_as_their_share_says():
     from skyworld.splats.train import _order
 
