@@ -60,7 +60,7 @@ class Sweep:
 # which there are heights to compare with; see docs/satellite.md.
 DETAILED = Sweep(0, 3, 0, 4, 90, 0.7)
 COARSE = Sweep(0, 5, 0, 4, 90)
-FINE = (Sweep(4, 9, 5.5, 2, 80), Sweep(2, 7, 3.5, 4, 80), Sweep(1, 5, 2.0, 16, 80, 0.5))
+FINE = (Sweep(4, 9, 5.5, 2, 80, 0.3), Sweep(2, 7, 3.5, 4, 80, 0.5), Sweep(1, 5, 2.0, 16, 80, 0.7))
 
 
 def measure_heights(parameters: SatelliteHeightParameters) -> Iterator[Progress]:
@@ -161,8 +161,8 @@ def _detailed(views, pairs, east, north, limits, pixel_height: float) -> Iterato
     volume = yield from _volume(rig, pairs, base, layers, DETAILED, (0.05, 0.7))
     layer, cost, margin = semi_global(volume, DETAILED.small, DETAILED.large, round(1.5 / (2 * LAYER)))
     surface = layers[0] + step * layer
-    kept = np.isfinite(_sure_cells(surface, cost, 6 * pixel_height, 20))
-    return _mended(surface, cost, 6 * pixel_height, 20), _confidence(cost, margin, kept)
+    kept = np.isfinite(_sure_cells(surface, cost, 4 * pixel_height, 60))
+    return _mended(surface, cost, 4 * pixel_height, 60), _confidence(cost, margin, kept)
 
 
 def _coarse(views, pairs, east, north, limits, pixel_height: float) -> Iterator[Progress]:

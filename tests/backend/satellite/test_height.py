@@ -184,3 +184,19 @@ def test_heights_that_span_too_many_pixels_are_found_from_coarse_to_fine(scene, 
     seen = (np.abs(places[..., :2]) < 38).all(-1)
     error = np.abs(error - np.median(error[seen]))[seen]
     assert np.median(error) < 0.25 and (error < 1).mean() > 0.9
+
+
+def test_real_images_give_the_heights_of_another_program(shared_data, tmp_path):
+    folder = shared_data / "satellite_triplet"
+    images = [folder / f"img_0{number}.tif" for number in (1, 2, 3)]
+    area = (43.26140, 5.44290, 43.26185, 5.44352)  # 50 m of the quarry's benches
+    options = SatellitePrepareParameters(images=images, output=tmp_path / "scene", area=area, altitudes=(70, 330))
+    list(prepare(options))
+    list(measure_heights(SatelliteHeightParameters(scene=tmp_path / "scene", output=tmp_path / "dsm.tif")))
+    found, reference, cell = on_grid_of(tmp_path / "dsm.tif", folder / "dsm_reference.tif")
+    rows, columns = (np.nonzero(np.isfinite(found).any(axis))[0] for axis in (1, 0))
+    part = np.s_[rows[0] : rows[-1], columns[0] : columns[-1]]
+    score = score_dsm(found[part], reference[part], cell, reach=1.0)
+    moved = score.registration
+    assert max(abs(moved.east), abs(moved.north), abs(moved.up)) < 1
+    assert score.median < 0.45 and score.within_1 / score.known > 0.85
