@@ -304,15 +304,15 @@ def matrix() -> None:
     """The add-on's tests in each Blender module for which there is a Python here; made once, in build/matrix."""
     results = {}
     for series, version in MATRIX.items():
-        base, venv = shutil.which(f"python{version}"), BUILD / "matrix" / series
-        if base is None or subprocess.run([base, "--version"], capture_output=True).returncode:
+        base, venv = interpreter(version), BUILD / "matrix" / series
+        if base is None:
             results[series] = f"not tried: there is no Python {version}"
             continue
         python, steps = python_of(venv), Steps("packages")
         if not python.exists():
             steps.run("environment", [base, "-m", "venv", venv])
             pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
-            steps.run("packages", [*pip, f"bpy=={series}.*", "pytest>=8", "pytest-timeout"])
+            steps.run("packages", [*pip, f"bpy=={series}.*", "pytest>=8", "pytest-timeout", "hypothesis"])
         print(f"--- Blender {series}", flush=True)
         status = subprocess.run([str(python), "-m", "pytest", "-q", "tests/addon"], cwd=ROOT).returncode
         results[series] = "failed" if status else "passed"
@@ -320,6 +320,15 @@ def matrix() -> None:
         print(f"Blender {series}: {result}")
     if "failed" in results.values():
         raise Failed("some tests failed; see above")
+
+
+def interpreter(version: str) -> str | None:
+    """A Python of that version that runs: on PATH, or one of pyenv's, whose shims run only those that are chosen."""
+    known = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"))
+    for candidate in filter(None, [shutil.which(f"python{version}"), *map(str, known)]):
+        if subprocess.run([candidate, "--version"], capture_output=True).returncode == 0:
+            return candidate
+    return None
 
 
 def side_by_side(python: Path, env: dict) -> int:

@@ -16,7 +16,7 @@ BUILT_IN = (
     ("Makes", "worlds from a photograph; splats from posed pictures"),
     ("Needs", "any computer; no GPU"),
     ("Download", "0.5 GB, once"),
-    ("Disk", "3 GB"),
+    ("On disk", "3 GB"),
     ("A world", "1 to 2 minutes on two cores"),
     ("Licence", "GPL; what you make is yours"),
 )
@@ -24,7 +24,7 @@ GPU = (
     ("Makes", "the same, and worlds from a prompt; invents what no photograph shows"),
     ("Needs", "an NVIDIA GPU of 8 GB or more"),
     ("Download", "3 GB, then models of your choice: 23 to 61 GB"),
-    ("Disk", "8 GB and the models"),
+    ("On disk", "8 GB and the models"),
     ("A world", "under a minute on a large GPU"),
     ("Licence", "Apache-2.0, MIT; each model's is shown before its download"),
 )

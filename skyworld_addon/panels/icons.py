@@ -67,12 +67,8 @@ def ellipse(x, y, a, b, turn):
 
 def world():
     """A globe, its ground of splats."""
-    splats = [
-        ellipse(-0.3, -0.28, 0.38, 0.19, 0.5),
-        ellipse(0.3, -0.32, 0.36, 0.18, -0.5),
-        ellipse(0, 0.18, 0.34, 0.17, 0),
-    ]
-    return [(np.abs(disc(0, 0, 0.8)) - LINE, None), *((splat, SPLAT) for splat in splats)]
+    ground = [ellipse(-0.16, -0.08, 0.5, 0.16, 0.3), ellipse(0.12, -0.45, 0.5, 0.14, 0.12)]
+    return [(np.abs(disc(0, 0, 0.8)) - LINE, None), *((splat, SPLAT) for splat in ground)]
 
 
 def fly_through():

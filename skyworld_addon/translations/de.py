@@ -265,7 +265,7 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "Apache-2.0, MIT; each model's is shown before its download": (
         "Apache-2.0, MIT; die jedes Modells wird vor dem Laden gezeigt"
     ),
-    "Disk": "Platte",
+    "On disk": "Auf Platte",
     "GPL; what you make is yours": "GPL; was du machst, gehört dir",
     "Importing and exporting splats and cameras works without a backend.": (
         "Splats und Kameras lassen sich ohne Backend importieren und exportieren."

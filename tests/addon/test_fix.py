@@ -117,7 +117,7 @@ def test_the_first_run_page_tells_what_both_ways_cost():
     assert first_run.needs_installation()
     layout = drawn(lambda self, context: first_run.draw_installation(self.layout, context), bpy.context)
     said = " ".join(layout.texts)
-    for cost in ("Download", "Disk", "A world", "Needs", "Licence", "0.5 GB", "23 to 61 GB", "NVIDIA"):
+    for cost in ("Download", "On disk", "A world", "Needs", "Licence", "0.5 GB", "23 to 61 GB", "NVIDIA"):
         assert cost in said
     buttons = [call[-1]["text"] for call in layout.calls if call[1:2] == ("skyworld.install_backend",)]
     assert buttons == ["Use Built-in Models", "Set Up the GPU Backend"]

@@ -60,7 +60,8 @@ def generate(gui):
     with gui.override():
         bpy.ops.skyworld.generate_world()
     yield from until(lambda: session.previews and (session.active() or {}).get("state") == "running", 300)
-    yield 5
+    yield from until(lambda: ((session.active() or {}).get("progress") or {}).get("fraction", 1) > 0.12, 200)
+    yield 4
     gui.shot("03-generating")
     yield from until(lambda: bpy.context.scene.camera, 580)
     yield from until(lambda: not session.active(), 60)
@@ -74,7 +75,7 @@ def world_as_splats(gui):
     yield 2 * SETTLE
     gui.shot("04-through-the-camera")
     look(gui, (0, 9, 2), 16.0, (np.radians(72), 0, np.radians(20)))
-    yield 2 * SETTLE
+    yield 4 * SETTLE
     gui.shot("05-the-world")
     return world
 
@@ -125,7 +126,7 @@ def edit(gui, world):
     yield 1
 
 
-def author_camera(gui):
+def author_camera(gui, world):
     for location, turn in (
         ((-0.7, 0.2, 1.5), (np.radians(87), 0, np.radians(-14))),
         ((0.0, 1.0, 1.6), (np.radians(86), 0, np.radians(-4))),
@@ -137,9 +138,11 @@ def author_camera(gui):
             bpy.ops.skyworld.add_view()
     with gui.override():
         bpy.ops.skyworld.fly_through_views(frames=96)
-    look(gui, (0.2, 2.2, 1.3), 5.0, (np.radians(72), 0, np.radians(38)))
+    world.skyworld.display = "POINTS"  # the path stands out better
+    look(gui, (0.1, 1.4, 1.4), 3.6, (np.radians(66), 0, np.radians(32)))
     yield 2 * SETTLE
     gui.shot("08-fly-through")
+    world.skyworld.display = "SPLATS"
 
 
 def preview(gui):
@@ -162,8 +165,12 @@ def final_frame(gui):
     scene.frame_set(60)
     scene.render.filepath = str(Path(os.environ["BG_PASS_OUTPUT"]) / "shots/tour.png")
     bpy.ops.render.render(write_still=True)
-    bpy.ops.render.view_show("INVOKE_DEFAULT")
-    yield SETTLE
+    gui.area.type = "IMAGE_EDITOR"
+    gui.area.spaces.active.image = bpy.data.images["Render Result"]
+    yield 2
+    with gui.override():
+        bpy.ops.image.view_all(fit_view=True)
+    yield 2
     gui.shot("10-final-frame")
 
 
@@ -174,6 +181,6 @@ def steps(gui):
     world = yield from world_as_splats(gui)
     yield from place_cube(gui)
     yield from edit(gui, world)
-    yield from author_camera(gui)
+    yield from author_camera(gui, world)
     yield from preview(gui)
     yield from final_frame(gui)
