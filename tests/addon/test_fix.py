@@ -7,7 +7,7 @@ import bpy
 import pytest
 from drawn import Drawn, drawn
 
-from skyworld_addon import preferences
+from skyworld_addon import jobs, preferences
 from skyworld_addon.errors import UserError
 from skyworld_addon.jobs import session
 from skyworld_addon.panels import first_run
@@ -65,10 +65,11 @@ def test_a_failed_job_brings_its_sentence_and_its_button(backend, pump):
     assert fix_button(layout) == ("skyworld.download_models", "Fix It: Download depth")
 
 
-def test_a_backend_that_cannot_be_reached_is_started_again_at_one_press(backend, pump):
+def test_a_backend_that_cannot_be_reached_is_started_again_at_one_press(backend, pump, monkeypatch):
+    monkeypatch.setattr(jobs, "GIVE_UP_SECONDS", 0.1)
     preferences.get().url = "http://127.0.0.1:9"
     session.connect()
-    pump(lambda: session.state == "lost", 20)
+    pump(lambda: session.state == "lost")
     layout = Drawn()
     draw_errors(layout, bpy.context)
     assert "does not answer" in " ".join(layout.texts) and fix_button(layout)[0] == "skyworld.restart_backend"

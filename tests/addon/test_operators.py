@@ -1,6 +1,7 @@
 """What every operator owes the artist: a name, a tooltip, a reason when it is greyed out, undo, and a place for F3."""
 
 import bpy
+import messages
 import pytest
 from drawn import drawn
 
@@ -97,6 +98,19 @@ def test_every_operator_is_found_by_f3():
     assert operators().keys() - BUTTONS_ONLY.keys() == in_menus() & operators().keys()
     for name, cls in operators().items():
         assert "INTERNAL" not in getattr(cls, "bl_options", ()) or name in BUTTONS_ONLY, name
+
+
+def test_every_preference_and_parameter_and_each_of_their_choices_explains_itself():
+    """Choices of the backend's parameters are explained by the parameter itself."""
+    for cls in messages.classes():
+        if issubclass(cls, bpy.types.AddonPreferences | bpy.types.PropertyGroup):
+            inherited = {prop.identifier for prop in cls.bl_rna.base.properties}
+            for prop in cls.bl_rna.properties:
+                if prop.identifier in inherited or prop.is_hidden:
+                    continue
+                assert len(prop.description) > 12, f"{cls.__name__}.{prop.identifier}"
+                explained = prop.type != "ENUM" or cls.__name__.endswith("Parameters")
+                assert explained or all(item.description for item in prop.enum_items), prop.identifier
 
 
 def test_undo_takes_back_a_camera_move():

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 
 from skyworld.camera.formats import nerfstudio
@@ -18,10 +17,9 @@ SCRIPT = Path(__file__).with_name("random_shots.py")
 PIXEL = 0.01
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_point_is_drawn_within_a_hundredth_of_a_pixel_of_where_blender_sees_it(seed, tmp_path):
+def test_a_point_is_drawn_within_a_hundredth_of_a_pixel_of_where_blender_sees_it(tmp_path):
     files = tmp_path / "path.json", tmp_path / "seen.json"
-    command = [sys.executable, str(SCRIPT), str(seed), "20", *map(str, files)]
+    command = [sys.executable, str(SCRIPT), "0", "30", *map(str, files)]
     said = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert said.returncode == 0, said.stderr
     path = nerfstudio.read(files[0])

@@ -16,6 +16,7 @@ import fake_backend  # noqa: E402
 import panel  # noqa: E402
 from bl_ext.user_default.skyworld import jobs, preferences  # noqa: E402
 from bl_ext.user_default.skyworld.translations import said  # noqa: E402
+from bl_ext.user_default.skyworld.viewport import show  # noqa: E402
 
 
 def steps(gui):
@@ -52,4 +53,13 @@ def steps(gui):
     gui.region("UI").tag_redraw()
     yield panel.SETTLE
     gui.shot("german-first", region="UI")
+    view.language = "en_US"
+    module = "bl_ext.user_default.skyworld"
+    assert show._state["handle"], "splats are drawn in this window"
+    bpy.ops.preferences.addon_disable(module=module)
+    assert show._state["handle"] is None and not bpy.app.timers.is_registered(jobs.tick)
+    bpy.ops.preferences.addon_enable(module=module)
+    yield panel.SETTLE
+    assert show._state["handle"] and bpy.app.timers.is_registered(jobs.tick)
+    gui.shot("enabled-again", region="UI")
     backend.close()

@@ -59,6 +59,13 @@ def test_the_preferences_list_models_and_ask_for_their_licences_before_a_downloa
 
 
 @pytest.mark.timeout(600)
+def test_the_panel_speaks_german_is_read_on_light_themes_and_leaves_nothing_behind(tmp_path):
+    in_window("languages.py", tmp_path / "pictures" / "lang.png")
+    for state in ("first-dark", "dark", "light", "german", "german-first", "enabled-again"):
+        assert (tmp_path / "pictures" / f"lang-{state}.png").stat().st_size > 5_000
+
+
+@pytest.mark.timeout(600)
 def test_render_shot_writes_frames_and_film_while_the_window_lives(tmp_path):
     in_window("shot.py", tmp_path / "pictures" / "shot.png")
 
