@@ -27,7 +27,7 @@ def steps(gui):
     settings = preferences.get()
     settings.backend, settings.url, settings.token = "REMOTE", backend.url, fake_backend.TOKEN
     bpy.ops.skyworld.import_world(directory=str(panel.world_folder()))
-    bpy.context.scene.skyworld.photo = str(panel.PHOTO)
+    bpy.context.scene.skyworld.photo = "//hill_village.jpg"
     jobs.session.connect()
     yield from panel.until(lambda: jobs.session.state == "on")
     job = backend.submit("world", {"output": "/worlds/hill_village"})

@@ -165,10 +165,12 @@ def final_frame(gui):
     scene.frame_set(60)
     scene.render.filepath = str(Path(os.environ["BG_PASS_OUTPUT"]) / "shots/tour.png")
     bpy.ops.render.render(write_still=True)
-    gui.area.type = "IMAGE_EDITOR"
-    gui.area.spaces.active.image = bpy.data.images["Render Result"]
+    window, area = gui.window, gui.area
+    area.type = "IMAGE_EDITOR"
+    area.spaces.active.image = bpy.data.images["Render Result"]
     yield 2
-    with gui.override():
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    with bpy.context.temp_override(window=window, area=area, region=region):
         bpy.ops.image.view_all(fit_view=True)
     yield 2
     gui.shot("10-final-frame")
