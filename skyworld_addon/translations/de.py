@@ -22,6 +22,7 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "Add Dolly or Crane": "Fahrt oder Kran hinzufügen",
     "Add Fly-through": "Flug hinzufügen",
     "Add Orbit": "Umkreisung hinzufügen",
+    "Add Proxy": "Stellvertreter hinzufügen",
     "Add View": "Ansicht merken",
     "Add Walk along Curve": "Gang entlang einer Kurve hinzufügen",
     "Advanced": "Erweitert",
@@ -67,6 +68,7 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "Clearance": "Abstand",
     "Closed": "Geschlossen",
     "Colour": "Farbe",
+    "Collision": "Kollision",
     "Compressed PLY": "Komprimiertes PLY",
     "Compute on What Is There": "Mit dem rechnen, was da ist",
     "Computes On": "Rechnet auf",
@@ -242,6 +244,7 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "To Points": "Zu Punkten",
     "Tolerance": "Toleranz",
     "Transparent": "Transparent",
+    "Triangles": "Dreiecke",
     "Truck": "Seitwärts",
     "Unselected": "Nicht gewählte",
     "Up To": "Bis",
@@ -396,8 +399,10 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     ),
     "Switch to the scene with the objects": "Wechsle zur Szene mit den Objekten",
     "This scene holds no splats": "Diese Szene enthält keine Splats",
+    "This scene holds no world: make or import one first": "Diese Szene hat keine Welt: Mach oder importiere erst eine",
     "This scene holds the layers of another": "Diese Szene enthält die Ebenen einer anderen",
     # what is wrong
+    "The backend sent a damaged mesh": "Das Backend hat ein beschädigtes Mesh geschickt",
     "No Python 3.11 to 3.14 with venv was found": "Es wurde kein Python 3.11 bis 3.14 mit venv gefunden",
     "No splat is selected": "Kein Splat ist gewählt",
     "No splat of {name} is that opaque": "Kein Splat von {name} deckt so stark",
@@ -528,6 +533,7 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     # what to do about it
     "A shot has one size: export one camera": "Ein Shot hat eine Größe: Exportiere eine Kamera",
     "Add a fly-through in the SkyWorld panel": "Füge im SkyWorld-Panel einen Flug hinzu",
+    "Add the proxy again": "Füge den Stellvertreter nochmals hinzu",
     "Check the URL": "Prüfe die URL",
     "Choose a .ply file of Gaussian splats or points": "Wähle eine .ply mit Gaussian Splats oder Punkten",
     "Choose a .ply of 3D Gaussian splatting, or a point cloud with red, green and blue": (
@@ -741,6 +747,12 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     ),
     "Where to compute": "Wo gerechnet wird",
     # tooltips: objects and rendering
+    "How far around the viewpoint it reaches": "Wie weit es um den Standpunkt reicht",
+    "Make a light mesh of this world's splats that catches shadows and may be stood on": (
+        "Aus den Splats dieser Welt ein leichtes Mesh machen, das Schatten fängt und auf dem man stehen kann"
+    ),
+    "Most triangles that the mesh may have": "So viele Dreiecke darf das Mesh höchstens haben",
+    "Objects of physics collide with it": "Objekte der Physik stoßen dagegen",
     "Add nodes to the compositor that lay splats in front of and behind what this scene's engine renders": (
         "Dem Compositor Knoten geben, die Splats vor und hinter das legen, was die Engine dieser Szene rendert"
     ),
