@@ -52,24 +52,16 @@ def scene_of(folder):
     render = scene.render
     render.engine = "SKYWORLD"
     render.resolution_x, render.resolution_y, render.resolution_percentage = *SIZE, 100
-    scene.cycles.samples, scene.cycles.use_denoising = 32, False
+    scene.cycles.samples, scene.cycles.use_denoising = 24, False
     scene.view_settings.view_transform = "Standard"
     render.image_settings.file_format, render.image_settings.quality = "JPEG", 90
     return scene
 
 
-def ground_at(x, y):
-    """Height of the proxy's ground."""
-    scene = bpy.context.scene
-    depsgraph = bpy.context.evaluated_depsgraph_get()
-    hit, place, *_ = scene.ray_cast(depsgraph, (x, y, 1.4), (0, 0, -1))
-    return place.z if hit else 0.0
-
-
 def put(mesh, size, x, y, surface, turn=0.5, sunk=0.0):
-    z = ground_at(x, y)
+    """Stands on the world's ground, z = 0, or is sunk in it."""
     add = bpy.ops.mesh.primitive_monkey_add if mesh == "monkey" else bpy.ops.mesh.primitive_cube_add
-    add(size=size, location=(x, y, z + size / 2 - sunk), rotation=(0, 0, turn))
+    add(size=size, location=(x, y, size / 2 - sunk), rotation=(0, 0, turn))
     obj = bpy.context.object
     obj.data.materials.append(surface)
     return obj
@@ -88,8 +80,8 @@ settings.backend, settings.url, settings.token = "REMOTE", url, token
 folder, output = Path(folder).resolve(), Path(output).resolve()
 scene = scene_of(folder)
 red, gold = material("red", (0.7, 0.06, 0.04)), material("gold", (0.9, 0.6, 0.2), 1.0, 0.25)
-box = put("cube", 0.55, -0.7, 3.0, red, sunk=0.12)
-head = put("monkey", 0.6, 0.75, 2.6, gold, turn=-0.4)
+box = put("cube", 0.8, -0.9, 5.4, red, sunk=0.15)
+head = put("monkey", 0.8, 0.45, 4.9, gold, turn=-0.4)
 if "still" in names:
     shoot(scene, output / "cube_between_splats.jpg")
 if "blur" in names:
@@ -106,8 +98,8 @@ if "blur" in names:
     scene.frame_set(1)
 if "focus" in names:
     dof = scene.camera.data.dof
-    dof.use_dof, dof.focus_object, dof.aperture_fstop, scene.camera.data.lens = True, head, 0.15, 50
-    scene.camera.rotation_euler[2] = -0.2
+    dof.use_dof, dof.focus_object, dof.aperture_fstop, scene.camera.data.lens = True, head, 0.5, 35
+    scene.camera.rotation_euler[0] = math.radians(80)
     scene.skyworld_render.samples = 32
     shoot(scene, output / "depth_of_field.jpg")
     dof.use_dof = False

@@ -36,9 +36,13 @@ class Volume:
         reach = TRUNCATION * self.edge
         _fuse(self.distance, self.weight, self.origin, self.edge, view, K, np.ascontiguousarray(depth), reach)
 
-    def seen(self) -> np.ndarray:
-        """[X, Y, Z] mean distances, NaN where nothing was seen."""
-        return np.where(self.weight > 0, self.distance / np.maximum(self.weight, 1e-9), np.nan)
+    def seen(self, farthest: float) -> np.ndarray:
+        """[X, Y, Z] mean distances, NaN where less was seen than one surface `farthest` metres away tells.
+
+        Gaps between splats show what lies far behind: such a glance proves no space to be free.
+        """
+        known = self.weight >= 0.999 / (1 + farthest * farthest)
+        return np.where(known, self.distance / np.maximum(self.weight, 1e-9), np.nan)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")

@@ -44,7 +44,7 @@ def make(parameters: ProxyParameters) -> Iterator[Progress]:
         depth, alpha = view.depth[0].cpu().numpy(), view.alpha[0].cpu().numpy()
         volume.fuse(camera, np.where(alpha >= LEAST_ALPHA, depth, 0).astype(np.float32))
         yield Progress(0.9 * index / len(cameras), f"view {index} of {len(cameras)}")
-    vertices, triangles = surface_nets(volume.seen())
+    vertices, triangles = surface_nets(volume.seen(parameters.radius))
     if len(triangles):
         triangles = largest_parts(triangles, len(vertices), SMALLEST_PART)
     if not len(triangles):
