@@ -11,6 +11,7 @@ from .operators import (
     generate,
     models,
     proxy,
+    satellite,
     select_splats,
     shot,
 )
@@ -24,6 +25,7 @@ MODULES = (
     parameters,
     jobs,
     generate,
+    satellite,
     models,
     exchange,
     assets,

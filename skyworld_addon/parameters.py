@@ -4,22 +4,31 @@ import json
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import (
+    BoolProperty,
+    EnumProperty,
+    FloatProperty,
+    FloatVectorProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
 
 SCHEMA = json.loads(Path(__file__).with_name("parameters.json").read_text(encoding="utf-8"))
 USE = "use_"  # a number that may be left out gets a check box of this name before it
 NUMBER = {"float": FloatProperty, "int": IntProperty}
+BETWEEN = ";"  # what stands between the words of a list, in a panel's one line
 
 
 def group_class(kind, fields):
     """A PropertyGroup with one property a field of parameters.json."""
     annotations = {}
     for field in fields:
-        if field["optional"] and field["type"] in NUMBER:
+        if field["optional"] and (field["type"] in NUMBER or field.get("length")):
             text = f"Set {field['title'].lower()} instead of leaving it to the program"
             annotations[USE + field["name"]] = BoolProperty(name=f"Set {field['title']}", description=text)
         annotations[field["name"]] = _property(field)
-    name = f"SkyWorld{kind.title()}Parameters"
+    name = f"SkyWorld{kind.title().replace('_', '')}Parameters"
     return type(name, (bpy.types.PropertyGroup,), {"__annotations__": annotations, "__module__": __name__})
 
 
@@ -36,6 +45,10 @@ def _property(field):
         limits = {name: field[name] for name in ("min", "max") if field[name] is not None}
         options |= {"unit": field["unit"]} if field["unit"] else {}
         return NUMBER[kind](default=default or 0, **limits, **options)
+    if kind == "list" and field["length"]:
+        return FloatVectorProperty(size=field["length"], precision=6, **options)
+    if kind == "list":
+        return StringProperty(default=BETWEEN.join(default or ()), **options)
     if kind == "path":
         options["options"] = {"PATH_SUPPORTS_BLEND_RELATIVE"}
     return StringProperty(default=default or "", subtype=field["subtype"] or "NONE", **options)
@@ -51,12 +64,19 @@ def to_json(group, kind):
             continue
         if field["type"] == "enum":
             value = next(item for item in field["items"] if str(item) == value)
+        elif field["type"] == "list":
+            value = [round(number, 6) for number in value] if field["length"] else words(value)
         elif field["type"] == "path":
             value = bpy.path.abspath(value)
         elif field["type"] == "float":
             value = round(value, 6)  # Blender keeps 32 bits: 1.6 would go out as 1.60000002
         values[name] = value
     return values
+
+
+def words(line):
+    """The words of a list's one line, those that are paths made absolute."""
+    return [bpy.path.abspath(word.strip()) for word in line.split(BETWEEN) if word.strip()]
 
 
 def draw(layout, group, kind, *, advanced, skip=()):
@@ -80,6 +100,7 @@ class SkyWorldCollection(bpy.types.PropertyGroup):
         name="World Folder", description="Folder of the world in this collection", subtype="DIR_PATH"
     )
     models: StringProperty(name="Models", description="What made the world")
+    city: BoolProperty(name="City", description="Whether the world was made of satellite images")
     held_out: StringProperty(name="Held Out", description="How well pictures are met that were not fitted")
 
 
@@ -120,6 +141,7 @@ class SkyWorldObject(bpy.types.PropertyGroup):
 CLASSES = (
     group_class("world", SCHEMA["world"]),
     group_class("fit", SCHEMA["fit"]),
+    group_class("satellite_city", SCHEMA["satellite_city"]),
     SkyWorldCollection,
     SkyWorldObject,
 )
@@ -130,11 +152,13 @@ def register():
         bpy.utils.register_class(cls)
     bpy.types.Scene.skyworld = PointerProperty(type=CLASSES[0])
     bpy.types.Scene.skyworld_fit = PointerProperty(type=CLASSES[1])
+    bpy.types.Scene.skyworld_city = PointerProperty(type=CLASSES[2])
     bpy.types.Collection.skyworld = PointerProperty(type=SkyWorldCollection)
     bpy.types.Object.skyworld = PointerProperty(type=SkyWorldObject)
 
 
 def unregister():
+    del bpy.types.Scene.skyworld_city
     del bpy.types.Scene.skyworld_fit
     for owner in (bpy.types.Scene, bpy.types.Collection, bpy.types.Object):
         del owner.skyworld

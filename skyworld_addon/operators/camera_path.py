@@ -41,11 +41,13 @@ class PathOperator:
         return {"FINISHED"}
 
     def eye(self, context):
-        """(where the world was seen from [3], half the walking room, what stands ahead [3])."""
+        """(where the world was seen from [3], half the walking room, what stands ahead [3]); `city`: is it one."""
+        self.city = False
         collection = world.of(context)
         if collection:
             try:
                 opened = world.open_world(collection.skyworld.folder)
+                self.city = opened.city
                 return opened.eye, opened.cube / 2, opened.ahead
             except UserError as error:
                 self.report({"WARNING"}, f"{error} {said('The path stands at the 3D cursor')}.")
@@ -139,11 +141,20 @@ class AddOrbit(PathOperator, bpy.types.Operator):
         max=100_000,
         subtype="DISTANCE",
     )
+    elevation: FloatProperty(
+        name="Elevation",
+        description="How far above the level of the centre the camera stands; 17 degrees over a city if left alone",
+        subtype="ANGLE",
+        min=math.radians(-89),
+        max=math.radians(89),
+        default=0.0,
+    )
 
     @reports_errors
     def execute(self, context):
         eye, half, ahead = self.eye(context)
-        centre, radius, target = eye, 0.9 * half, ahead
+        centre, radius, target = (ahead, half, ahead) if self.city else (eye, 0.9 * half, ahead)
+        over_city = self.city and self.around == "WORLD" and not self.properties.is_property_set("elevation")
         if self.around == "CURSOR":
             centre = target = tuple(context.scene.cursor.location)
             radius = 3.0
@@ -162,6 +173,7 @@ class AddOrbit(PathOperator, bpy.types.Operator):
             outward=self.look == "OUTWARD",
             fov=self.fov,
             ease=self.ease,
+            elevation=world.ELEVATION if over_city else self.elevation,
         )
         return self.finish(context, camera)
 

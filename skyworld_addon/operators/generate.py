@@ -14,9 +14,16 @@ from ..scene import ply, world
 from ..translations import said
 
 KIND, FIT, CHOICES = "world", "fit", "choices"
-ROLES = ("inpainter", "text_to_image", "depth", "captioner", "segmenter")  # fields that name a checkpoint themselves
+CITY, REFINE, OVERVIEW = "satellite_city", "satellite_refine", "satellite_overview"
+SATELLITE = (CITY, REFINE, OVERVIEW)  # kinds that the panel Satellite shows
+ROLES = ("inpainter", "text_to_image", "depth", "captioner", "segmenter", "editor", "restorer")  # fields that name a checkpoint themselves
 # What of a world folder comes into the scene, for each kind of job that makes one.
-WORLD_FILES = {KIND: ("world.json", "splats.ply"), FIT: ("world.json", "splats.ply", world.PICTURES)}
+WORLD_FILES = {
+    KIND: ("world.json", "splats.ply"),
+    FIT: ("world.json", "splats.ply", world.PICTURES),
+    CITY: ("world.json", "splats.ply", world.ORBIT),
+    REFINE: ("world.json", "splats.ply", world.ORBIT),
+}
 
 
 def default_output(source):
@@ -43,7 +50,12 @@ def _worlds():
     return (Path(bpy.data.filepath).parent if bpy.data.filepath else home) / "SkyWorld"
 
 
-def _no_job_runs(operator):
+def group_of(scene, kind):
+    """The settings in the scene that jobs of a kind are made of."""
+    return scene.skyworld_city if kind in SATELLITE else scene.skyworld_fit if kind == FIT else scene.skyworld
+
+
+def no_job_runs(operator):
     if session.active() or session.waiting():
         operator.poll_message_set("A job is running; wait for it or cancel it")
         return False
@@ -72,7 +84,7 @@ class GenerateWorld(bpy.types.Operator):
         if not default_world_output(context.scene.skyworld):
             cls.poll_message_set("Choose a photograph, write a prompt, or give your own panorama first")
             return False
-        return _no_job_runs(cls)
+        return no_job_runs(cls)
 
     @reports_errors
     def execute(self, context):
@@ -94,7 +106,7 @@ class OfferSeeds(bpy.types.Operator):
         if not context.scene.skyworld.photo:
             cls.poll_message_set("Choose a photograph first")
             return False
-        return _no_job_runs(cls)
+        return no_job_runs(cls)
 
     @reports_errors
     def execute(self, context):
@@ -115,7 +127,7 @@ class FitPictures(bpy.types.Operator):
         if not context.scene.skyworld_fit.pictures:
             cls.poll_message_set("Choose a folder of posed pictures first")
             return False
-        return _no_job_runs(cls)
+        return no_job_runs(cls)
 
     @reports_errors
     def execute(self, context):
@@ -161,7 +173,7 @@ class ChoosePath(bpy.types.Operator):
 
     def execute(self, context):
         kind = FIT if self.field == "pictures" else self.kind or KIND
-        group = context.scene.skyworld_fit if kind == FIT else context.scene.skyworld
+        group = group_of(context.scene, kind)
         folder = group.bl_rna.properties[self.field].subtype == "DIR_PATH"
         setattr(group, self.field, self.directory if folder else self.filepath)
         session.tell(None)
@@ -185,13 +197,13 @@ class UseModels(bpy.types.Operator):
     )
 
     def execute(self, context):
-        group, profile = context.scene.skyworld, self.profile
+        group, profile = group_of(context.scene, (session.last_failure() or {}).get("kind")), self.profile
         if profile == "SMALLER":
             sizes = [item.identifier for item in group.bl_rna.properties["profile"].enum_items]
             profile = sizes[max(0, sizes.index(group.profile) - 1)]
         group.profile = profile
         if profile == "builtin":
-            for role in ROLES:
+            for role in (name for name in ROLES if hasattr(group, name)):
                 group.property_unset(role)
         session.tell(None)
         return {"FINISHED"}
@@ -205,7 +217,8 @@ class UseDevice(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context):
-        context.scene.skyworld.device = context.scene.skyworld_fit.device = "auto"
+        scene = context.scene
+        scene.skyworld.device = scene.skyworld_fit.device = scene.skyworld_city.device = "auto"
         session.tell(None)
         return {"FINISHED"}
 
@@ -279,7 +292,8 @@ class ImportWorld(bpy.types.Operator):
 
 def bring_in(job):
     """When an own job is done: reads its world in a thread, then adds it on the main thread, as one step to undo."""
-    folder = (job.get("result") or {}).get("output") or job["parameters"].get("output")
+    wish = job["parameters"]
+    folder = (job.get("result") or {}).get("output") or wish.get("output") or wish.get("world")
     names = WORLD_FILES.get(job["kind"])
     if not names or not folder or not preferences.get().auto_import:
         return
@@ -292,7 +306,10 @@ def bring_in(job):
     def add(found):
         window = bpy.context.window_manager.windows[:1]
         with bpy.context.temp_override(window=window[0]) if window else bpy.context.temp_override():
-            world.add(bpy.context, *found, set_up_scene=set_up)
+            if job["kind"] == REFINE:
+                world.put_away(bpy.context.scene, folder)
+            obj = world.add(bpy.context, *found, set_up_scene=set_up)
+            obj.users_collection[0].skyworld.folder = str(folder)
             if not bpy.app.background:
                 bpy.ops.ed.undo_push(message="Import World")
 

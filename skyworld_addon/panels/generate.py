@@ -4,7 +4,7 @@ import bpy
 
 from .. import parameters
 from ..jobs import session
-from ..operators.generate import CHOICES, FIT, KIND, default_world_output
+from ..operators.generate import CHOICES, FIT, KIND, SATELLITE, default_world_output
 from ..translations import said
 from . import preview
 from .first_run import draw_installation, draw_next_step, needs_installation
@@ -40,7 +40,7 @@ class GeneratePanel(Sidebar, bpy.types.Panel):
         if body:
             parameters.draw(body.column(), group, KIND, advanced=True)
         job = session.active()
-        if job and job["kind"] != FIT:
+        if job and job["kind"] not in ELSEWHERE:
             draw_running(layout, context, job)
         else:
             draw_start(layout, context, "skyworld.generate_world", icon="world")
@@ -48,7 +48,7 @@ class GeneratePanel(Sidebar, bpy.types.Panel):
             draw_choices(layout, group)
         draw_errors(layout, context)
         last = session.last_failure()
-        if last and last["kind"] != FIT:
+        if last and last["kind"] not in ELSEWHERE:
             draw_failure(layout, context, last)
 
 

@@ -99,7 +99,17 @@ def fit():
     ]
 
 
-DRAWINGS = {"world": world, "fly_through": fly_through, "shot": shot, "fit": fit}
+def city():
+    """Houses, and the satellite's view of them."""
+    houses = [
+        np.maximum(np.abs(X - x) - 0.17, np.abs(Y + 0.75 - h / 2) - h / 2)
+        for x, h in ((-0.55, 0.5), (0, 0.85), (0.55, 0.62))
+    ]
+    eye = stroke((-0.8, 0.75), (0, 0.45), (0.8, 0.75))
+    return [(eye, None), (disc(0, 0.8, 0.16), None), *((house, SPLAT) for house in houses)]
+
+
+DRAWINGS = {"city": city, "world": world, "fly_through": fly_through, "shot": shot, "fit": fit}
 
 
 def register():

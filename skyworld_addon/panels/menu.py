@@ -17,6 +17,11 @@ class AddMenu(bpy.types.Menu):
         layout.operator_context = "INVOKE_DEFAULT"
         layout.operator("skyworld.generate_world", icon="WORLD")
         layout.operator("skyworld.fit_pictures", icon="OUTLINER_OB_POINTCLOUD")
+        layout.operator("skyworld.add_satellite_images")
+        layout.operator("skyworld.choose_satellite_scene")
+        layout.operator("skyworld.show_satellite_area")
+        layout.operator("skyworld.generate_city", icon="WORLD")
+        layout.operator("skyworld.refine_city")
         layout.operator("skyworld.offer_seeds", icon="IMGDISPLAY")
         layout.operator("skyworld.import_world", icon="IMPORT")
         layout.separator()

@@ -6,11 +6,12 @@ A panel has a file of its own that exports CLASSES; its place among the others i
 import bpy
 
 from ..jobs import session
-from . import backend, camera, edit, fit, generate, icons, jobs, preview, shot, world
+from . import backend, camera, edit, fit, generate, icons, jobs, preview, satellite, shot, world
 
 CLASSES = (
     *generate.CLASSES,
     *fit.CLASSES,
+    *satellite.CLASSES,
     *world.CLASSES,
     *edit.CLASSES,
     *camera.CLASSES,
