@@ -34,6 +34,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "satellite": (
         "Makes a city of satellite images.",
         {
+            "overview": "Shows from above where satellite images lie, before anything is made of them.",
             "prepare": "Makes a scene of satellite images: cameras, tie points, one frame in metres.",
             "height": "Measures the heights of a scene of satellite images.",
             "reconstruct": "Fits a city of Gaussians to a prepared satellite scene and its height map.",

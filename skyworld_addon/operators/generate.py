@@ -16,7 +16,15 @@ from ..translations import said
 KIND, FIT, CHOICES = "world", "fit", "choices"
 CITY, REFINE, OVERVIEW = "satellite_city", "satellite_refine", "satellite_overview"
 SATELLITE = (CITY, REFINE, OVERVIEW)  # kinds that the panel Satellite shows
-ROLES = ("inpainter", "text_to_image", "depth", "captioner", "segmenter", "editor", "restorer")  # fields that name a checkpoint themselves
+ROLES = (
+    "inpainter",
+    "text_to_image",
+    "depth",
+    "captioner",
+    "segmenter",
+    "editor",
+    "restorer",
+)  # fields that name a checkpoint themselves
 # What of a world folder comes into the scene, for each kind of job that makes one.
 WORLD_FILES = {
     KIND: ("world.json", "splats.ply"),

@@ -4,7 +4,7 @@ import bpy
 
 from .. import parameters
 from ..jobs import session
-from ..operators.generate import CHOICES, FIT, KIND, SATELLITE, default_world_output
+from ..operators.generate import CHOICES, KIND, default_world_output
 from ..translations import said
 from . import preview
 from .first_run import draw_installation, draw_next_step, needs_installation

@@ -52,6 +52,13 @@ def test_the_panel_leads_from_posed_pictures_to_a_world_in_the_scene(tmp_path):
 
 
 @pytest.mark.timeout(600)
+def test_the_panel_leads_from_satellite_images_to_a_city_in_the_scene(tmp_path):
+    in_window("satellite_panel.py", tmp_path / "pictures" / "satellite.png")
+    for state in ("empty", "ready", "running", "failed", "done"):
+        assert (tmp_path / "pictures" / f"satellite-{state}.png").stat().st_size > 5_000
+
+
+@pytest.mark.timeout(600)
 def test_the_preferences_list_models_and_ask_for_their_licences_before_a_download(tmp_path):
     in_window("models_preferences.py", tmp_path / "pictures" / "models.png")
     for state in ("first", "listed", "running", "licences"):

@@ -15,6 +15,7 @@ from skyworld.parameters.model import Parameters, check, first_problem
 from skyworld.parameters.models import DownloadParameters, TrainParameters
 from skyworld.parameters.satellite import (
     SatelliteHeightParameters,
+    SatelliteOverviewParameters,
     SatellitePrepareParameters,
     SatelliteReconstructParameters,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "RenderParameters",
     "SatelliteCityParameters",
     "SatelliteHeightParameters",
+    "SatelliteOverviewParameters",
     "SatellitePrepareParameters",
     "SatelliteReconstructParameters",
     "SatelliteRefineParameters",
@@ -61,6 +63,7 @@ KINDS: dict[str, type[Parameters]] = {
         ExportParameters,
         DownloadParameters,
         TrainParameters,
+        SatelliteOverviewParameters,
         SatellitePrepareParameters,
         SatelliteHeightParameters,
         SatelliteReconstructParameters,

@@ -71,6 +71,38 @@ class SatellitePrepareParameters(Parameters):
         return self
 
 
+class SatelliteOverviewParameters(Parameters):
+    """Shows from above where satellite images lie, before anything is made of them."""
+
+    kind: ClassVar[str] = "satellite_overview"
+
+    images: list[Path] = Field(
+        min_length=1,
+        title="Images",
+        description="Satellite images with RPC (GeoTIFF)",
+        json_schema_extra=words("IMAGES"),
+    )
+    output: Path = Field(
+        title="Folder", description="Where overview.jpg and footprints.json go", json_schema_extra=FOLDER
+    )
+    area: tuple[float, float, float, float] | None = Field(
+        None,
+        title="Area",
+        description="What to take, in degrees; left out: what all images show",
+        json_schema_extra=words("SOUTH WEST NORTH EAST"),
+    )
+
+    @field_validator("images", mode="before")
+    @classmethod
+    def _names(cls, value):
+        return split(value, r"[;\n]")
+
+    @field_validator("area", mode="before")
+    @classmethod
+    def _numbers(cls, value):
+        return split(value, r"[,;\s]+")
+
+
 class SatelliteHeightParameters(Parameters):
     """Measures the heights of a scene of satellite images."""
 

@@ -52,8 +52,8 @@ def prepare(parameters: SatellitePrepareParameters) -> Iterator[Progress]:
 
 def _of_images(rasters: list[Raster], parameters: SatellitePrepareParameters) -> Iterator[Progress]:
     _check_set(rasters, parameters)
-    low, high = parameters.altitudes or _plausible(rasters)
-    frame = _rough_frame(rasters, (low + high) / 2)
+    low, high = parameters.altitudes or plausible_altitudes(rasters)
+    frame = rough_frame(rasters, (low + high) / 2)
     yield Progress(0.0, "looking where the images lie")
     rectangle = _rectangle(rasters, parameters, frame, (low + high) / 2)
     volume = _corners(rectangle, low, high)
@@ -90,7 +90,7 @@ def _check_set(rasters: Sequence[Raster], parameters: SatellitePrepareParameters
         )
 
 
-def _plausible(rasters: Sequence[Raster]) -> tuple[float, float]:
+def plausible_altitudes(rasters: Sequence[Raster]) -> tuple[float, float]:
     """Metres above the ellipsoid that all RPCs were made for."""
     low = max(max(raster.rpc.altitudes[0] for raster in rasters), _ON_EARTH[0])
     high = min(min(raster.rpc.altitudes[1] for raster in rasters), _ON_EARTH[1])
@@ -99,7 +99,7 @@ def _plausible(rasters: Sequence[Raster]) -> tuple[float, float]:
     return low, high
 
 
-def _rough_frame(rasters: Sequence[Raster], altitude: float) -> Georeference:
+def rough_frame(rasters: Sequence[Raster], altitude: float) -> Georeference:
     """Somewhere in the middle of the first image, at altitude 0."""
     first = rasters[0]
     latitude, longitude = first.rpc.localize(np.array([first.width / 2, first.height / 2]), altitude)

@@ -14,6 +14,7 @@ PIPELINES = {
     "proxy": "skyworld.proxy.make:make",
     "export": "skyworld.splats.export:export",
     "download": "skyworld.models.download:download",
+    "satellite_overview": "skyworld.satellite.footprints:survey",
     "satellite_prepare": "skyworld.satellite.prepare:prepare",
     "satellite_height": "skyworld.satellite.height:measure_heights",
     "train": "skyworld.models.pointcloud.train:train",
