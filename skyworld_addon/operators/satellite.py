@@ -174,7 +174,7 @@ def middle(area, share):
 
 
 class GenerateCity(ImagesOperator, bpy.types.Operator):
-    """Make a city of splats of the satellite images: cameras, heights, Gaussians, views from low. Blender stays usable"""
+    """Make a city of splats of the satellite images: cameras, heights, Gaussians, views from low"""
 
     bl_idname = "skyworld.generate_city"
     bl_label = "Generate City"

@@ -4,13 +4,15 @@ import bpy
 
 from .. import parameters
 from ..jobs import session
-from ..operators.generate import CHOICES, KIND, default_world_output
+from ..operators.generate import CHOICES, FIT, KIND, SATELLITE, default_world_output
 from ..translations import said
 from . import preview
 from .first_run import draw_installation, draw_next_step, needs_installation
 from .progress import PREVIEW_SCALE, draw_errors, draw_failure, draw_running, draw_start
 from .tab import Sidebar
 from .text import wrapped
+
+ELSEWHERE = (FIT, *SATELLITE)  # kinds of jobs that other panels show
 
 
 class GeneratePanel(Sidebar, bpy.types.Panel):

@@ -29,7 +29,7 @@ class World:
     pictures: CameraPath of the pictures it was fitted to, None if it was made around one viewpoint.
     held_out: how well pictures are met that were not fitted, or "".
     place: where on the Earth the origin lies (latitude, longitude, altitude, epsg), or None.
-    city: whether it was made of satellite images: `ahead` is the middle of its ground, half the cube its orbit's radius.
+    city: whether it was made of satellite images: `ahead` is the middle of its ground, half `cube` its orbit's radius.
     """
 
     root: Path
@@ -118,7 +118,7 @@ def _viewpoint_of_orbit(orbit):
     level = float(np.hypot(*(places[0] - places.mean(0))[:2]))
     radius = level / float(np.hypot(*forward[:2]))
     middle = places[0] + radius * forward
-    return middle + (0, 0, radius * math.sin(ELEVATION)), middle, 2 * radius
+    return np.add(middle, (0, 0, radius * math.sin(ELEVATION))), middle, 2 * radius
 
 
 def _place(told):

@@ -1068,12 +1068,16 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     ),
     # cities from satellite images
     "Add Images": "Bilder hinzufügen",
-    "Add satellite images (GeoTIFF with RPC) to the list; several at once": "Satellitenbilder (GeoTIFF mit RPC) in die Liste aufnehmen; auch mehrere auf einmal",
+    "Add satellite images (GeoTIFF with RPC) to the list; several at once": (
+        "Satellitenbilder (GeoTIFF mit RPC) in die Liste aufnehmen; auch mehrere auf einmal"
+    ),
     "Add satellite images first": "Zuerst Satellitenbilder hinzufügen",
     "Another number, other edits": "Eine andere Zahl, andere Bearbeitungen",
-    "An editor imagines what the images do not show, a restorer only mends renders; auto takes an editor "
-    "where the profile has one": "Ein Editor erdenkt, was die Bilder nicht zeigen, ein Restaurator bessert Renderings nur aus; "
-    "automatisch nimmt einen Editor, wo das Profil einen hat",
+    "An editor imagines what the images do not show, a restorer only mends renders; auto takes an "
+    "editor where the profile has one": (
+        "Ein Editor erdenkt, was die Bilder nicht zeigen, ein Restaurator bessert Renderings nur aus; "
+        "automatisch nimmt einen Editor, wo das Profil einen hat"
+    ),
     "Area": "Gebiet",
     "Area in Degrees": "Gebiet in Grad",
     "Automatic": "Automatisch",
@@ -1093,25 +1097,43 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "Free Steps": "Freie Schritte",
     "Generate City": "Stadt erzeugen",
     "GeoTIFF of heights that belongs to one ortho photo": "GeoTIFF der Höhen, der zu einem Orthofoto gehört",
-    "Go on refining the city that is in the scene, from lower and lower, with the settings above": "Die Stadt in der Szene weiter verfeinern, von immer tiefer, mit den Einstellungen oben",
+    "Go on refining the city that is in the scene, from lower and lower, with the settings above": (
+        "Die Stadt in der Szene weiter verfeinern, von immer tiefer, mit den Einstellungen oben"
+    ),
     "Height Map": "Höhenkarte",
-    "How far above the level of the centre the camera stands; 17 degrees over a city if left alone": "Wie hoch über der Mitte die Kamera steht; über einer Stadt 17 Grad, wenn nichts gesagt ist",
-    "How long to fit: preview in minutes on a CPU, full on a GPU": "Wie lange angepasst wird: preview in Minuten auf einer CPU, full auf einer GPU",
-    "How many workers of a Ray cluster to use; 0 for as many as it has GPUs": "Wie viele Arbeiter eines Ray-Clusters; 0 für so viele, wie er GPUs hat",
+    "How far above the level of the centre the camera stands; 17 degrees over a city if left alone": (
+        "Wie hoch über der Mitte die Kamera steht; über einer Stadt 17 Grad, wenn nichts gesagt ist"
+    ),
+    "How long to fit: preview in minutes on a CPU, full on a GPU": (
+        "Wie lange angepasst wird: preview in Minuten auf einer CPU, full auf einer GPU"
+    ),
+    "How many workers of a Ray cluster to use; 0 for as many as it has GPUs": (
+        "Wie viele Arbeiter eines Ray-Clusters; 0 für so viele, wie er GPUs hat"
+    ),
     "Images": "Bilder",
-    "Images to fit to, in place of the quality's number; 0 keeps that": "Bilder, an die angepasst wird, statt der Zahl der Qualität; 0 behält diese",
+    "Images to fit to, in place of the quality's number; 0 keeps that": (
+        "Bilder, an die angepasst wird, statt der Zahl der Qualität; 0 behält diese"
+    ),
     "Index": "Index",
     "It is not known yet what all images show": "Noch ist nicht bekannt, was alle Bilder zeigen",
-    "Let each edited view bend a little while fitting, and edit each once only: half the edits": "Jede bearbeitete Ansicht darf sich beim Anpassen etwas biegen und wird nur einmal bearbeitet: halb "
-    "so viele Bearbeitungen",
+    "Let each edited view bend a little while fitting, and edit each once only: half the edits": (
+        "Jede bearbeitete Ansicht darf sich beim Anpassen etwas biegen und wird nur einmal bearbeitet: "
+        "halb so viele Bearbeitungen"
+    ),
     "Light of": "Licht von",
-    "Make a city of splats of the satellite images: cameras, heights, Gaussians, views from low. Blender "
-    "stays usable": "Aus den Satellitenbildern eine Stadt aus Splats machen: Kameras, Höhen, Gaußglocken, Ansichten von "
-    "tief. Blender bleibt benutzbar",
-    "Name or date (2024-05) of the image whose light the city shall have; empty: the first one": "Name oder Datum (2024-05) des Bildes, dessen Licht die Stadt haben soll; leer: das erste",
+    "Make a city of splats of the satellite images: cameras, heights, Gaussians, views from low. "
+    "Blender stays usable": (
+        "Aus den Satellitenbildern eine Stadt aus Splats machen: Kameras, Höhen, Gaußglocken, Ansichten "
+        "von tief. Blender bleibt benutzbar"
+    ),
+    "Name or date (2024-05) of the image whose light the city shall have; empty: the first one": (
+        "Name oder Datum (2024-05) des Bildes, dessen Licht die Stadt haben soll; leer: das erste"
+    ),
     "No image was chosen": "Es wurde kein Bild gewählt",
     "North": "Nord",
-    "Of a Ray cluster that runs, such as auto or ray://host:10001; one is started here if left out": "Eines Ray-Clusters, der läuft, etwa auto oder ray://host:10001; sonst wird hier einer gestartet",
+    "Of a Ray cluster that runs, such as auto or ray://host:10001; one is started here if left out": (
+        "Eines Ray-Clusters, der läuft, etwa auto oder ray://host:10001; sonst wird hier einer gestartet"
+    ),
     "Of the editor's whole way from noise to picture": "Des ganzen Wegs des Editors vom Rauschen zum Bild",
     "Percent of the sides of what all images show": "Prozent der Seiten dessen, was alle Bilder zeigen",
     "Place in the list": "Platz in der Liste",
@@ -1123,41 +1145,64 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "Repainted by": "Übermalt von",
     "Restorer": "Restaurator",
     "Satellite": "Satellit",
-    "Satellite images with RPC (GeoTIFF), at least two; or one folder, a Skyfall-GS data set or a COLMAP "
-    "model; or one ortho photo with a height map": "Satellitenbilder mit RPC (GeoTIFF), mindestens zwei; oder ein Ordner, ein Datensatz von Skyfall-GS "
-    "oder ein COLMAP-Modell; oder ein Orthofoto mit einer Höhenkarte",
+    "Satellite images with RPC (GeoTIFF), at least two; or one folder, a Skyfall-GS data set or a "
+    "COLMAP model; or one ortho photo with a height map": (
+        "Satellitenbilder mit RPC (GeoTIFF), mindestens zwei; oder ein Ordner, ein Datensatz von Skyfall-"
+        "GS oder ein COLMAP-Modell; oder ein Orthofoto mit einer Höhenkarte"
+    ),
     "Scene Folder": "Szenenordner",
     "Select some, or take the whole folder of a scene": "Einige auswählen, oder den ganzen Ordner einer Szene nehmen",
     "Set Area": "Gebiet setzen",
     "Set area instead of leaving it to the program": "Gebiet setzen, statt es dem Programm zu überlassen",
     "Show Area": "Gebiet zeigen",
-    "Show from above where the images lie on the ground, and the area that is taken": "Von oben zeigen, wo die Bilder auf dem Boden liegen und welches Gebiet genommen wird",
-    "Side of the blocks that a large area is cut into, in metres; 0 does all at once": "Seite der Blöcke, in die ein großes Gebiet geschnitten wird, in Metern; 0 macht alles auf einmal",
+    "Show from above where the images lie on the ground, and the area that is taken": (
+        "Von oben zeigen, wo die Bilder auf dem Boden liegen und welches Gebiet genommen wird"
+    ),
+    "Side of the blocks that a large area is cut into, in metres; 0 does all at once": (
+        "Seite der Blöcke, in die ein großes Gebiet geschnitten wird, in Metern; 0 macht alles auf einmal"
+    ),
     "Source Prompt": "Ausgangsprompt",
     "South": "Süd",
     "Steps": "Schritte",
     "Take a square block in the middle of what all images show": "Die Mitte dessen nehmen, was alle Bilder zeigen",
     "Take an image off the list; its file stays": "Ein Bild von der Liste nehmen; seine Datei bleibt",
     "Take the Middle": "Die Mitte nehmen",
-    "Take the folder of a scene in place of images: prepared before, of Skyfall-GS's layout, or a COLMAP "
-    "model": "Statt Bildern den Ordner einer Szene nehmen: schon vorbereitet, in der Ordnung von Skyfall-GS, oder "
-    "ein COLMAP-Modell",
+    "Take the folder of a scene in place of images: prepared before, of Skyfall-GS's layout, or a COLMAP model": (
+        "Statt Bildern den Ordner einer Szene nehmen: schon vorbereitet, in der Ordnung von Skyfall-GS, "
+        "oder ein COLMAP-Modell"
+    ),
     "Target Prompt": "Zielprompt",
     "The last so many of these follow the target prompt alone": "So viele letzte davon folgen dem Zielprompt allein",
-    "The last so many steps are gone through: more changes more": "So viele letzte Schritte werden durchlaufen: mehr ändert mehr",
+    "The last so many steps are gone through: more changes more": (
+        "So viele letzte Schritte werden durchlaufen: mehr ändert mehr"
+    ),
     "There is no city of satellite images in the scene": "In der Szene ist keine Stadt aus Satellitenbildern",
     "This Computer": "Dieser Rechner",
     "West": "West",
-    "What edits views: a model's hub id or folder in place of the profile's, or builtin": "Was Ansichten bearbeitet: Hub-Name oder Ordner eines Modells statt dessen des Profils, oder builtin",
-    "What mends views: a model's hub id or folder in place of the profile's, or builtin": "Was Ansichten ausbessert: Hub-Name oder Ordner eines Modells statt dessen des Profils, oder builtin",
-    "What renders look like before they are edited; the published words if left out": "Wie Renderings aussehen, bevor sie bearbeitet werden; sonst die veröffentlichten Worte",
-    "What the city should look like; the published words if left out": "Wie die Stadt aussehen soll; sonst die veröffentlichten Worte",
-    "What to take, in degrees; left out: what all images show": "Was genommen wird, in Grad; sonst, was alle Bilder zeigen",
+    "What edits views: a model's hub id or folder in place of the profile's, or builtin": (
+        "Was Ansichten bearbeitet: Hub-Name oder Ordner eines Modells statt dessen des Profils, oder builtin"
+    ),
+    "What mends views: a model's hub id or folder in place of the profile's, or builtin": (
+        "Was Ansichten ausbessert: Hub-Name oder Ordner eines Modells statt dessen des Profils, oder builtin"
+    ),
+    "What renders look like before they are edited; the published words if left out": (
+        "Wie Renderings aussehen, bevor sie bearbeitet werden; sonst die veröffentlichten Worte"
+    ),
+    "What the city should look like; the published words if left out": (
+        "Wie die Stadt aussehen soll; sonst die veröffentlichten Worte"
+    ),
+    "What to take, in degrees; left out: what all images show": (
+        "Was genommen wird, in Grad; sonst, was alle Bilder zeigen"
+    ),
     "Where the images lie": "Wo die Bilder liegen",
-    "Where views are repainted: here, or on a Ray cluster, a worker for each GPU": "Wo Ansichten übermalt werden: hier, oder auf einem Ray-Cluster, ein Arbeiter je GPU",
+    "Where views are repainted: here, or on a Ray cluster, a worker for each GPU": (
+        "Wo Ansichten übermalt werden: hier, oder auf einem Ray-Cluster, ein Arbeiter je GPU"
+    ),
     "Whether the world was made of satellite images": "Ob die Welt aus Satellitenbildern gemacht ist",
     "Which views are imagined, from above downwards: preview (for CPUs), low, jax_v1, nyc_v1 (as "
-    "published, scaled to the area), or a JSON file": "Welche Ansichten erdacht werden, von oben nach unten: preview (für CPUs), low, jax_v1, nyc_v1 (wie "
-    "veröffentlicht, auf das Gebiet gebracht), oder eine JSON-Datei",
+    "published, scaled to the area), or a JSON file": (
+        "Welche Ansichten erdacht werden, von oben nach unten: preview (für CPUs), low, jax_v1, nyc_v1 "
+        "(wie veröffentlicht, auf das Gebiet gebracht), oder eine JSON-Datei"
+    ),
     "there is no such image": "ein solches Bild gibt es nicht",
 }
