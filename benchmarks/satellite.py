@@ -52,7 +52,7 @@ class City:
 
     def __init__(self, folder: Path, device: str):
         self.scene, self.device = read_scene(folder), device
-        self.heights = HeightMap.read(folder / "dsm.tif", self.scene.georeference)
+        self.heights = HeightMap.read(folder / "height.npz")
         self.exact = HeightMap.read(folder / "truth" / "dsm.npz")
         self.held_out = [fitting.sight_of(image, self.scene) for image in self.scene.held_out]
         self.rings = []
