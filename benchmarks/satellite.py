@@ -40,9 +40,9 @@ from skyworld.splats.train import Schedule, View, fit
 BARE = {"appearance": False, "entropy": 0.0, "shape": 0.0, "anchor": 0.0}
 ABLATION = (
     ("fitted to the images", BARE),
-    ("+ appearance", {"appearance": fitting.Settings.appearance}),
-    ("+ opacity entropy", {"entropy": fitting.Settings.entropy}),
-    ("+ pseudo depth, anchor", {"shape": fitting.Settings.shape, "anchor": fitting.Settings.anchor}),
+    ("+ appearance", {"appearance": True}),
+    ("+ opacity entropy", {"entropy": 0.01}),
+    ("+ pseudo depth, anchor", {"shape": 0.05, "anchor": 0.02}),
 )
 _GSPLAT_STEPS = 30_000  # that the numbers of 3DGS are made for
 
