@@ -11,6 +11,9 @@ from skyworld_addon.panels import menu
 CHANGES_NOTHING = {
     "generate_world": "starts a job; the world comes in as an undo step of its own",
     "fit_pictures": "starts a job",
+    "show_satellite_area": "starts a job",
+    "generate_city": "starts a job; the city comes in as an undo step of its own",
+    "refine_city": "starts a job; the city comes in as an undo step of its own",
     "offer_seeds": "starts a job",
     "cancel_job": "speaks to the backend",
     "retry_job": "speaks to the backend",
@@ -30,6 +33,8 @@ CHANGES_NOTHING = {
 BUTTONS_ONLY = {
     "use_seed": "a number of the sheet that is shown",
     "pick_splats": "where the mouse is",
+    "remove_satellite_image": "which line of the list",
+    "take_satellite_middle": "the area of the picture that is shown",
     "choose_path": "the parameter that takes the path",
     "use_models": "which models do instead of those that did not",
     "use_device": "what did not do",
