@@ -179,7 +179,7 @@ def frame_workers(parent):
     """Processes that render frames for a service."""
     import subprocess
 
-    rows = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True).stdout.splitlines()[1:]
+    rows = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True).stdout.splitlines()[1:]
     found = [row.split(None, 2) for row in rows]
     return [int(pid) for pid, owner, command in found if int(owner) == parent and "--frames" in command]
 
