@@ -317,7 +317,8 @@ def bring_in(job):
             if job["kind"] == REFINE:
                 world.put_away(bpy.context.scene, folder)
             obj = world.add(bpy.context, *found, set_up_scene=set_up)
-            obj.users_collection[0].skyworld.folder = str(folder)
+            if job["kind"] in (CITY, REFINE):  # refining names the folder where the backend has it
+                obj.users_collection[0].skyworld.folder = str(folder)
             if not bpy.app.background:
                 bpy.ops.ed.undo_push(message="Import World")
 
