@@ -1,8 +1,8 @@
 """Stage 1 (Skyfall-GS, arXiv 2510.15869, section 3.2): Gaussians fitted to satellite images of several dates.
 
 Otherwise than there, geometry comes first: fitting begins with the sheet of a height map and its walls. On real images
-the height map is better than what any fit from points finds. A Gaussian may be held at its place as firmly as the height
-map is sure of it (`anchor`), and pseudo-cameras may compare depth with the sheet's (`shape`); neither helped.
+the height map is better than what any fit from points finds. A Gaussian may be held at its place as firmly as the
+height map is sure of it (`anchor`), and pseudo-cameras may compare depth with the sheet's (`shape`); neither helped.
 """
 
 from collections.abc import Iterator, Sequence
