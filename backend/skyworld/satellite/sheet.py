@@ -28,6 +28,9 @@ _ALONG, _ACROSS = 0.55, 0.12
 _OPACITY = 0.95
 # Heights that differ by more than so many spacings (and metres) between neighbours are a wall.
 _STEP, _STEP_METRES = 1.5, 1.0
+# Spacings that a wall stands behind its border, on the higher side: from above it has a width of its own, which would
+# make every building larger.
+_INWARD = 0.75
 _STEEPEST = 4.0  # rise over run that the surface may have within a cell
 # Rise over run beyond which a ramp stands for a wall (64 degrees: no roof and hardly any ground), and how many cells
 # of it go up or down.
@@ -150,7 +153,7 @@ def _walls(height_map: HeightMap, slopes: np.ndarray, spacing: float):
         out = downhill[first][row, column] + downhill[second][row, column] + 1e-3 * own
         out /= np.linalg.norm(out, axis=-1, keepdims=True)
         normals = np.c_[out, np.zeros(len(out))][each]
-        means = np.stack([east[each], north[each], height], -1)
+        means = np.stack([east[each], north[each], height], -1) - _INWARD * spacing * normals
         wide = np.full(len(means), _ALONG * max(cell, spacing))
         scales = np.stack([np.full(len(means), _ALONG * spacing), wide, np.full(len(means), _ACROSS * spacing)], -1)
         sure = np.minimum(height_map.confidence[first], height_map.confidence[second])[row, column][each]
