@@ -1,16 +1,16 @@
 """One episode of refining a city: seconds of its render, edits and fit, GPU memory, and what the views gain.
 
-    .venv/bin/python benchmarks/refine.py CITY --json benchmarks/results/refine_h200.json     (an editor that changes nothing)
-    .venv/bin/python benchmarks/refine.py CITY --by restorer                                   (the built-in restorer)
+    .venv/bin/python benchmarks/refine.py CITY --json benchmarks/results/refine_h200.json
+    .venv/bin/python benchmarks/refine.py CITY --by restorer
     .venv/bin/python benchmarks/refine.py CITY --device cpu --curriculum preview --steps 100   (whether it runs)
 
 CITY is a folder of benchmarks/scenes/city.py with the height.npz of `skyworld satellite height`; where the backend is
-not installed, PYTHONPATH=backend finds it, and rasterio is not needed. The city is reconstructed first (`--steps`), then
-goes through one episode of a curriculum as it is published: 54 views of 1024 px, two edits of each, 10,000 steps.
+not installed, PYTHONPATH=backend finds it, and rasterio is not needed. The city is reconstructed first (`--steps`) and
+goes through the last episode of a curriculum as published: 54 views of 1024 px, two edits of each, 10,000 steps.
 
-`edit` of the editor that changes nothing is what an episode costs around its model: prompts, files, previews. The time of
-a model is measured by benchmarks/editor.py and comes on top, 108 times. PSNR is of the rings of views that benchmarks/
-satellite.py judges by, before and after: what the episode does to the truth, whoever edits.
+The editor changes nothing, so that `edit` is what an episode costs around its model: prompts, files, previews. Seconds
+of a model are what benchmarks/editor.py measures, and come on top 108 times. PSNR is of the rings of views that
+benchmarks/satellite.py judges by, before and after: what an episode does to the truth, whoever edits.
 """
 
 import argparse
