@@ -303,6 +303,7 @@ def set_camera(lens, scene, camera: Camera) -> None:
 
 def surface() -> BVHTree:
     """Every face of the scene but those of cars and lamps, in the world."""
+    bpy.context.view_layer.update()  # until then an object that was scaled after it was placed has its old matrix
     vertices, faces = [], []
     for each in bpy.context.scene.objects:
         if each.type != "MESH" or each.name.startswith("car"):
