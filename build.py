@@ -179,7 +179,7 @@ def environment(steps: Steps, *, tests: bool = False) -> Path:
     )
     bpy = BPY[tuple(int(n) for n in version.stdout.split())]
     # One command, so that pip finds versions (of numpy, for one) which suit Blender and the backend alike.
-    wanted = [TORCH, bpy, "-e", f"{ROOT / 'backend'}{'[test,metrics,checkpoints,satellite,usd]' if tests else ''}"]
+    wanted = [TORCH, bpy, "-e", f"{ROOT / 'backend'}{'[test,metrics,checkpoints,satellite,usd,ray]' if tests else ''}"]
     state = hashlib.sha256(
         "\n".join(map(str, wanted)).encode() + (ROOT / "backend" / "pyproject.toml").read_bytes()
     ).hexdigest()

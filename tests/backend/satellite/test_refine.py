@@ -1,6 +1,5 @@
 """Refining a small city: what comes out, and what a job that was killed, or whose model fails, leaves behind."""
 
-import importlib.util
 import json
 from dataclasses import replace
 
@@ -117,16 +116,6 @@ def test_a_model_that_fails_at_a_picture_loses_nothing_and_keeps_no_bad_one(worl
     with pytest.raises(UserError, match="black picture"):
         done(world)
     assert len(pictures(world, 1)) == 1 and digest(world.path("splats.ply")) == before
-
-
-@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the package ray is not installed")
-def test_two_workers_of_a_cluster_give_the_same_pictures(world, tmp_path_factory):
-    other = small_city.made(tmp_path_factory.mktemp("other"))
-    curriculum.write(other.root.parent / "tiny.json", TINY)
-    for here, hands in ((world, {}), (other, {"executor": "ray", "workers": 2})):
-        reports = refine.refine(parameters(here, **hands))
-        assert any(report.message.startswith("fitting") for report in reports)
-    assert len(pictures(other, 1)) == 3 and pictures(other, 1) == pictures(world, 1)
 
 
 def test_a_distortion_field_bends_edited_views_only(world, monkeypatch):
