@@ -19,7 +19,7 @@ from skyworld.satellite.export import DRAWING
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.near import drawable
 from skyworld.satellite.scene import SatelliteImage, SatelliteScene
-from skyworld.satellite.sheet import SURE, WALL, Sight, coloured, seen_colours, sheet, upright
+from skyworld.satellite.sheet import SEEN, SURE, WALL, Sight, coloured, seen_colours, sheet, upright
 from skyworld.satellite.tone import tone
 from skyworld.splats import losses, smoothing
 from skyworld.splats.appearance import RATE, Appearance, fixed, with_embeddings
@@ -33,6 +33,7 @@ from skyworld.world.files import atomic_write
 HOME = "home"  # the column of where a Gaussian began
 # How often the held-out images are looked at, and after how many times without a better one the fit ends.
 _JUDGED, _PATIENCE = 20, 8
+_KNOWN = 0.75  # share of a pixel's light that comes from what the fitted images show
 _TONED = 200_000  # Gaussians that are enough to tell the images' tones by
 
 
@@ -60,7 +61,7 @@ class Settings:
     pseudo: int = 24
     anchor: float = 0.0
     smooth: bool = False
-    rate: float = 2e-3
+    rate: float = 6e-3
     seed: int = 0
 
 
@@ -131,7 +132,8 @@ def fitted(
 ) -> Iterator[Progress]:
     """Yields progress; returns the Gaussians in the light of the reference image, the 3D filter folded in.
 
-    held_out: images that end the fit when they become worse; their tone does not matter.
+    held_out: images that end the fit when they become worse, by what they share with the others; their tone does not
+              matter.
     kept:     file for checkpoints: a fit that was stopped goes on from there. Removed at the end.
     """
     device = start.sheet.device
@@ -149,7 +151,7 @@ def fitted(
         views += pseudo.views(start.sheet, seen_from, share=len(views) / 9)
         terms.append(Term("depth_pearson", settings.shape))
     light = Appearance(len(views), settings.seed) if settings.appearance else None
-    judge = _Judge(held_out, light, reference) if held_out else None
+    judge = _Judge([shared(start.sheet, sight) for sight in held_out], light, reference) if held_out else None
     result = yield from fit(
         gaussians,
         views,
@@ -169,6 +171,15 @@ def fitted(
     return judge.best if judge else finished(result, light, reference)
 
 
+@torch.no_grad()
+def shared(sheet: Gaussians, sight: Sight) -> Sight:
+    """A held-out image that counts only where it shows what the fitted images show: what lies beyond them, or behind a
+    house in all of them, cannot be told by a fit."""
+    seen = sheet.extra[SEEN][:, None].expand(-1, 3)
+    known = rasterize(sheet, [sight.camera], colours=seen, **DRAWING).colour[0, ..., 0].cpu().numpy()
+    return replace(sight, valid=sight.valid & (known > _KNOWN))
+
+
 def begun(sheet: Gaussians, settings: Settings) -> Gaussians:
     """The sheet with the columns that fitting needs."""
     gaussians = replace(sheet, extra=sheet.extra | {HOME: sheet.means.clone()})
@@ -181,7 +192,7 @@ def finished(gaussians: Gaussians, light: Appearance | None, reference: int) -> 
         raise UserError("no Gaussian was left", hint="Check the masks and the height map")
     plain = smoothing.folded(fixed(gaussians, light, reference))
     return replace(
-        plain, extra={name: column for name, column in plain.extra.items() if name not in (HOME, SURE, WALL)}
+        plain, extra={name: column for name, column in plain.extra.items() if name not in (HOME, SURE, WALL, SEEN)}
     )
 
 

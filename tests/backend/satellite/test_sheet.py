@@ -36,9 +36,10 @@ def test_walls_stand_upright_between_the_roof_and_the_ground():
     assert normals[:, 2].abs().max() < 1e-5
     means = gaussians.means[wall]
     assert means[:, 2].min() > 0 and means[:, 2].max() < 10
-    # On the outline, facing outwards.
+    # Just behind the outline, so that from above the house is not larger than it is, facing outwards.
+    assert (means[:, 0].abs() < 6).all() and (means[:, 1].abs() < 8).all()
     away = torch.maximum((means[:, 0].abs() - 6).abs() * (means[:, 1].abs() < 8.1), torch.zeros(1))
-    assert (torch.minimum(away, (means[:, 1].abs() - 8).abs()) < 0.3).all()
+    assert (torch.minimum(away, (means[:, 1].abs() - 8).abs()) < 0.5).all()
     assert ((normals[:, :2] * means[:, :2]).sum(1) > 0).all()
 
 
