@@ -16,7 +16,7 @@ from bpy.props import EnumProperty, IntProperty, PointerProperty
 
 from . import cycles
 from .connection.client import Frame, digest_of
-from .errors import UserError
+from .errors import UserError, tell
 from .jobs import session
 from .scene import cameras, exposure, occluders, ply, splats
 from .scene.world import ENGINE
@@ -105,6 +105,7 @@ class SkyWorldRenderEngine(bpy.types.RenderEngine):
             self._fill_nothing()  # Blender 4.5 crashes where it is to save a result that was never begun
             self.report({"ERROR"}, str(error))  # ends an animation and tells scripts
             self.error_set(str(error))  # stays to be read above the render
+            tell(error, ENGINE)
         finally:
             cycles.end(self)
 

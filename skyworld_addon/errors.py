@@ -4,7 +4,7 @@ import functools
 
 from .translations import said
 
-listeners = []  # called with each UserError that ended an operator
+listeners = []  # called with each UserError that ended an operator or a render, and with the id of that
 
 
 class UserError(Exception):
@@ -25,6 +25,12 @@ class UserError(Exception):
         return f"{where}{problem}." + (f" {hint}." if hint else "")
 
 
+def tell(error, place):
+    """Hands an error on to the panel of what ended with it: the id of an operator or of the render engine."""
+    for listener in listeners:
+        listener(error, place)
+
+
 def reports_errors(execute):
     """For an operator's `execute`: a UserError becomes a red report and the operator is cancelled."""
 
@@ -34,8 +40,7 @@ def reports_errors(execute):
             return execute(self, context)
         except UserError as error:
             self.report({"ERROR"}, str(error))
-            for listener in listeners:
-                listener(error)
+            tell(error, type(self).bl_idname)
             return {"CANCELLED"}
 
     return reporting

@@ -19,6 +19,7 @@ from . import errors, preferences
 from .connection.client import CONNECT_SECONDS, Client, UnreachableError
 from .connection.process import START_SECONDS, LocalBackend
 from .errors import UserError
+from .scene.world import ENGINE
 
 BUDGET = 0.02  # seconds of the main thread a tick
 BUSY_TICK, IDLE_TICK = 0.1, 0.5
@@ -33,12 +34,14 @@ GENERATIONS = itertools.count()
 class Session:
     """state: "off", "starting", "on" or "lost"; error: one sentence for the panel or "", and what mends it (fix).
 
+    place: what led to the error, the id of an operator or the kind of a job: the panel with its button shows it.
+
     jobs: {id: Job of the HTTP interface}, newest last; cancelling: ids whose end has been asked for;
     own: ids submitted from here; preview: {id: path of a picture}.
     """
 
     def __init__(self):
-        self.state, self.error, self.fix, self.health = "off", "", "", {}
+        self.state, self.error, self.fix, self.place, self.health = "off", "", "", "", {}
         self.jobs, self.cancelling, self.own, self.previews = {}, set(), set(), {}
         self.client = self.process = self.installer = None
         self.on_done = []  # called with the Job of each own job that is done
@@ -49,9 +52,9 @@ class Session:
 
     # ------------------------------------------------------------------ connection, main thread
 
-    def connect(self):
-        """Starts or attaches to the backend as the preferences say; comes back at once."""
-        self.disconnect()
+    def connect(self, place=None):
+        """Starts or attaches to the backend as the preferences say; comes back at once. place: None keeps the last."""
+        self.disconnect(place)
         try:
             if preferences.get().backend == "REMOTE":
                 client = _remote_client()
@@ -63,10 +66,10 @@ class Session:
                 self._listen(lambda: _client_of(process))
         except UserError as error:
             self.state = "lost"
-            self.tell(error)
+            self.tell(error, place)
             raise
 
-    def disconnect(self):
+    def disconnect(self, place=None):
         """Lets go of the backend; a local one ends. Its jobs that have not ended stop where they are."""
         self._generation = next(GENERATIONS)
         self._stop.set()
@@ -74,13 +77,13 @@ class Session:
         if process:
             threading.Thread(target=process.stop, name="SkyWorld backend stop").start()
         self.state, self.health, self._waiting = "off", {}, []
-        self.tell(None)
+        self.tell(None, place)
         self.cancelling.clear()
 
     def ready_client(self, cancelled=lambda: False):
         """The client, waited for if a local backend is starting; for renders, which may block. None if `cancelled`."""
         if self.state in ("off", "lost"):
-            self.connect()
+            self.connect(ENGINE)
         process = self.process
         if self.client or process is None:
             return self.client or _remote_client()
@@ -93,22 +96,23 @@ class Session:
 
     def submit(self, kind, parameters):
         """Queues a job; where the backend is not running it is started first."""
-        self.tell(None)
+        self.tell(None, kind)
         if self.state in ("off", "lost"):
             self.connect()
         if self.state != "on":
             self._waiting.append((kind, parameters))
             return
-        self._ask(self._submitted, "POST", "/jobs", {"kind": kind, "parameters": parameters})
+        self._ask(kind, self._submitted, "POST", "/jobs", {"kind": kind, "parameters": parameters})
 
     def cancel(self, job_id):
         self.cancelling.add(job_id)
-        self._ask(self._job, "POST", f"/jobs/{job_id}/cancel")
+        self._ask(self._kind(job_id), self._job, "POST", f"/jobs/{job_id}/cancel")
 
     def retry(self, job_id):
-        self.tell(None)
+        kind = self._kind(job_id)
+        self.tell(None, kind)
         self.own.add(job_id)
-        self._ask(self._job, "POST", f"/jobs/{job_id}/retry")
+        self._ask(kind, self._job, "POST", f"/jobs/{job_id}/retry")
 
     def active(self):
         """The job that is shown large: the one running, else the newest in the queue; or None."""
@@ -116,9 +120,14 @@ class Session:
         running = [job for job in alive if job["state"] == "running"]
         return (running or alive or [None])[-1]
 
-    def tell(self, error):
-        """Keeps a UserError for the panel; None: all is well again."""
+    def tell(self, error, place=None):
+        """Keeps a UserError for the panel of that place, None: of the last one. No error: all is well again."""
         self.error, self.fix = (str(error), error.fix) if error else ("", "")
+        self.place = self.place if place is None else place
+        self._changed = True
+
+    def _kind(self, job_id):
+        return self.jobs.get(job_id, {}).get("kind")
 
     def last_failure(self):
         """The last job, if it came to a bad end and nothing runs; or None."""
@@ -133,10 +142,10 @@ class Session:
         installing = self.installer is not None and self.installer.state == "running"
         return self.state == "starting" or self.active() is not None or installing
 
-    def background(self, work, then):
-        """Runs work() in a thread and then(result) on the main thread; a UserError becomes the panel's red line."""
-        generation = self._generation
-        threading.Thread(target=self._work, args=(generation, work, then), name="SkyWorld", daemon=True).start()
+    def background(self, work, then, place=None):
+        """Runs work() in a thread and then(result) on the main thread; a UserError becomes red in the place's panel."""
+        arguments = (self._generation, work, then, place)
+        threading.Thread(target=self._work, args=arguments, name="SkyWorld", daemon=True).start()
 
     # ------------------------------------------------------------------ pump
 
@@ -171,10 +180,11 @@ class Session:
             self._lost(UserError(failure, fix="install") if failure else lost)
 
     def _lost(self, error):
+        active = self.active()
         self._stop.set()
         self._generation = next(GENERATIONS)
         self.state, self.client, self.health, self._changed = "lost", None, {}, True
-        self.tell(error)
+        self.tell(error, active and active["kind"])
         self.cancelling.clear()
         self._waiting = []
 
@@ -183,17 +193,17 @@ class Session:
     def _put(self, generation, function, *arguments):
         self._queue.put((generation, function, arguments))
 
-    def _work(self, generation, work, then):
+    def _work(self, generation, work, then, place):
         try:
             self._put(generation, then, work())
         except UserError as error:
-            self._put(generation, self._failed, error)
+            self._put(generation, self._failed, error, place)
 
-    def _ask(self, then, *request):
+    def _ask(self, place, then, *request):
         if self.client is None:
             raise UserError("The backend is not running", hint="Press Start in the SkyWorld panel", fix="start")
         client = self.client
-        self.background(lambda: client.ask(*request), then)
+        self.background(lambda: client.ask(*request), then, place)
 
     def _listen(self, make_client):
         self.state = "starting"
@@ -242,8 +252,8 @@ class Session:
         self.own.add(job["id"])
         self._job(job)
 
-    def _failed(self, error):
-        self.tell(error)
+    def _failed(self, error, place):
+        self.tell(error, place)
         self.cancelling.clear()
 
     def _event(self, event, data):
@@ -321,10 +331,10 @@ def tick():
     return BUSY_TICK if session.busy() else IDLE_TICK
 
 
-def tell_mendable(error):
+def tell_mendable(error, place):
     """What ends an operator is reported there; the panel keeps it only where a button can mend it."""
     if error.fix:
-        session.tell(error)
+        session.tell(error, place)
 
 
 def register():

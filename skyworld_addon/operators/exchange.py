@@ -111,7 +111,7 @@ class ExportSplats(bpy.types.Operator, ExportHelper):
             _write_by_backend(python, whole, target)
         else:  # which takes its seconds: the window goes on, and the panel tells of what went wrong
             self.report({"INFO"}, said("The backend is writing {file}", file=target))
-            session.background(lambda: _write_by_backend(python, whole, target), lambda _: None)
+            session.background(lambda: _write_by_backend(python, whole, target), lambda _: None, type(self).bl_idname)
         return {"FINISHED"}
 
     def _gathered(self, context):

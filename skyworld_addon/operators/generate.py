@@ -322,7 +322,7 @@ def bring_in(job):
             if not bpy.app.background:
                 bpy.ops.ed.undo_push(message="Import World")
 
-    session.background(read, add)
+    session.background(read, add, job["kind"])
 
 
 def fetch(client, folder, job_id, names):
@@ -349,7 +349,7 @@ class StartBackend(bpy.types.Operator):
 
     @reports_errors
     def execute(self, _context):
-        session.connect()
+        session.connect(type(self).bl_idname)
         return {"FINISHED"}
 
 

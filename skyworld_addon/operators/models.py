@@ -21,7 +21,7 @@ class Catalogue:
         if session.client is None:
             raise UserError("The backend is not running", hint="Press Start in the SkyWorld panel", fix="start")
         client = session.client
-        session.background(lambda: client.ask("GET", "/models"), self._told)
+        session.background(lambda: client.ask("GET", "/models"), self._told, DOWNLOAD)
 
     def _told(self, found):
         self.found = found
@@ -55,7 +55,7 @@ class RefreshModels(bpy.types.Operator):
     @reports_errors
     def execute(self, _context):
         if session.state in ("off", "lost"):
-            session.connect()
+            session.connect(DOWNLOAD)
         else:
             catalogue.refresh()
         return {"FINISHED"}

@@ -101,7 +101,7 @@ def bring_in(job):
             add(homes[0], *found)
             bpy.ops.ed.undo_push(message="Add Proxy")
 
-    session.background(read, bring)
+    session.background(read, bring, KIND)
 
 
 def _same(one, other):

@@ -18,7 +18,7 @@ class EditPanel(Sidebar, bpy.types.Panel):
     def draw(self, context):
         layout = self.layout
         found = targets(context)
-        if not found and not cropped(context):
+        if not found:
             layout.label(text="Select a splat object", icon="INFO")
         draw_selection(layout, found)
         layout.separator()
@@ -45,7 +45,9 @@ def draw_selection(layout, found):
     row.operator("skyworld.select_splats_lasso", text="Lasso", icon="RESTRICT_SELECT_OFF")
     row.operator("skyworld.select_splats_brush", text="Brush", icon="BRUSH_DATA")
     row.operator("skyworld.select_splats_in_volume", text="Volume", icon="MESH_CUBE")
-    column.operator_menu_enum("skyworld.select_splats_by", "by", text="Select By", icon="FILTER")
+    row = column.row()
+    row.enabled = bool(found)  # a menu asks no operator's poll
+    row.operator_menu_enum("skyworld.select_splats_by", "by", text="Select By", icon="FILTER")
     column = layout.column(align=True)
     row = column.row(align=True)
     row.operator("skyworld.hide_splats", text="Hide", icon="HIDE_ON").unselected = False

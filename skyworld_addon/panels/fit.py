@@ -7,8 +7,10 @@ from ..jobs import session
 from ..operators.generate import FIT, default_fit_output
 from ..translations import said
 from .first_run import needs_installation
-from .progress import ICONS, draw_failure, draw_running, draw_start, fraction_of
+from .progress import draw_ends, draw_header, draw_other, draw_running, draw_start
 from .tab import Sidebar
+
+PLACES = (FIT, "skyworld.fit_pictures")  # whose errors are shown here
 
 
 class FitPanel(Sidebar, bpy.types.Panel):
@@ -22,12 +24,7 @@ class FitPanel(Sidebar, bpy.types.Panel):
         return not needs_installation()
 
     def draw_header_preset(self, _context):
-        """How it stands, for the panel may be closed."""
-        job, last = session.active(), session.last_failure()
-        if job and job["kind"] == FIT:
-            self.layout.label(text=f"{fraction_of(job):.0%}")
-        elif last and last["kind"] == FIT:
-            self.layout.label(text="", icon=ICONS[last["state"]])
+        draw_header(self.layout, PLACES)
 
     def draw(self, context):
         layout = self.layout
@@ -43,13 +40,13 @@ class FitPanel(Sidebar, bpy.types.Panel):
         header.label(text="Advanced")
         if body:
             parameters.draw(body.column(), group, FIT, advanced=True)
-        job, last = session.active(), session.last_failure()
+        job = session.active()
         if job and job["kind"] == FIT:
             draw_running(layout, context, job)
         else:
+            draw_other(layout, PLACES)
             draw_start(layout, context, "skyworld.fit_pictures", icon="fit")
-        if last and last["kind"] == FIT:
-            draw_failure(layout, context, last)
+        draw_ends(layout, context, PLACES)
 
 
 CLASSES = (FitPanel,)

@@ -4,15 +4,15 @@ import bpy
 
 from .. import parameters
 from ..jobs import session
-from ..operators.generate import CHOICES, FIT, KIND, SATELLITE, default_world_output
+from ..operators.generate import CHOICES, KIND, default_world_output
 from ..translations import said
-from . import preview
+from . import fit, preview, satellite, shot, world
 from .first_run import draw_installation, draw_next_step, needs_installation
-from .progress import PREVIEW_SCALE, draw_errors, draw_failure, draw_running, draw_start
+from .progress import PREVIEW_SCALE, Elsewhere, draw_ends, draw_other, draw_running, draw_start
 from .tab import Sidebar
 from .text import wrapped
 
-ELSEWHERE = (FIT, *SATELLITE)  # kinds of jobs that other panels show
+PLACES = Elsewhere(fit.PLACES, satellite.PLACES, shot.PLACES, world.PLACES)  # so that no error is lost
 
 
 class GeneratePanel(Sidebar, bpy.types.Panel):
@@ -42,16 +42,14 @@ class GeneratePanel(Sidebar, bpy.types.Panel):
         if body:
             parameters.draw(body.column(), group, KIND, advanced=True)
         job = session.active()
-        if job and job["kind"] not in ELSEWHERE:
+        if job and job["kind"] in PLACES:
             draw_running(layout, context, job)
         else:
+            draw_other(layout, PLACES)
             draw_start(layout, context, "skyworld.generate_world", icon="world")
             layout.operator("skyworld.offer_seeds", icon="IMGDISPLAY")
             draw_choices(layout, group)
-        draw_errors(layout, context)
-        last = session.last_failure()
-        if last and last["kind"] not in ELSEWHERE:
-            draw_failure(layout, context, last)
+        draw_ends(layout, context, PLACES)
 
 
 def draw_choices(layout, group):

@@ -6,7 +6,8 @@ import bpy
 
 from ..jobs import ENDED, session
 from ..operators.generate import WORLD_FILES
-from .progress import ICONS
+from ..translations import said
+from .progress import ICONS, NAMES
 from .tab import Sidebar
 
 SHOWN_JOBS = 8
@@ -26,7 +27,7 @@ class JobsPanel(Sidebar, bpy.types.Panel):
         column = self.layout.column()
         for job in list(reversed(session.jobs.values()))[:SHOWN_JOBS]:
             row = column.row(align=True)
-            row.label(text=_title(job), icon=ICONS[job["state"]])
+            row.label(text=_title(job), icon=ICONS[job["state"]], translate=False)
             folder = (job.get("result") or {}).get("output")
             if job["state"] == "done" and job["kind"] in WORLD_FILES and folder:
                 row.operator("skyworld.import_world", text="", icon="IMPORT").directory = folder
@@ -38,7 +39,8 @@ class JobsPanel(Sidebar, bpy.types.Panel):
 
 def _title(job):
     name = job["parameters"].get("output") or job["parameters"].get("world") or ""
-    return f"{Path(name).name or job['kind']} ({job['kind']})"
+    kind = said(NAMES.get(job["kind"], job["kind"]))
+    return f"{kind}: {Path(name).name}" if name else kind
 
 
 CLASSES = (JobsPanel,)

@@ -7,6 +7,16 @@ from .fix import draw_fix
 from .text import duration, wrapped
 
 ICONS = {"queued": "TIME", "running": "PLAY", "done": "CHECKMARK", "failed": "ERROR", "cancelled": "CANCEL"}
+NAMES = {  # of jobs, by their kind
+    "world": "World",
+    "choices": "Choices",
+    "fit": "Fit",
+    "satellite_overview": "Overview",
+    "satellite_city": "City",
+    "satellite_refine": "Refinement",
+    "proxy": "Proxy",
+    "download": "Download",
+}
 PREVIEW_SCALE = 11.0
 
 
@@ -57,6 +67,45 @@ def _times(progress):
     if remaining is None:
         return duration(elapsed)
     return said("{elapsed} / about {whole}", elapsed=duration(elapsed), whole=duration(elapsed + remaining))
+
+
+class Elsewhere:
+    """All places but those of the other panels, for the panel that shows whatever no other does."""
+
+    def __init__(self, *others):
+        self._others = others
+
+    def __contains__(self, place):
+        return not any(place in other for other in self._others)
+
+
+def draw_header(layout, places):
+    """How it stands with what was begun at these places (kinds of jobs, operators): the panel may be closed."""
+    job, last = session.active(), session.last_failure()
+    if job and job["kind"] in places:
+        layout.label(text=f"{fraction_of(job):.0%}")
+    elif session.error and session.place in places:
+        layout.label(text="", icon="ERROR")
+    elif last and last["kind"] in places:
+        layout.label(text="", icon=ICONS[last["state"]])
+
+
+def draw_ends(layout, context, places):
+    """What went wrong with a button of these places, and with the last job if it is of them."""
+    if session.place in places:
+        draw_errors(layout, context)
+    last = session.last_failure()
+    if last and last["kind"] in places:
+        draw_failure(layout, context, last)
+
+
+def draw_other(layout, places):
+    """Why the buttons wait: a job of another panel runs."""
+    job = session.active()
+    if job and job["kind"] not in places:
+        name = said(NAMES.get(job["kind"], "A job"))
+        text = said("{job} is running: {share}", job=name, share=f"{fraction_of(job):.0%}")
+        layout.label(text=text, icon="TIME", translate=False)
 
 
 def draw_failure(layout, context, job):

@@ -7,13 +7,15 @@ import bpy
 from .. import parameters
 from ..jobs import session
 from ..operators.generate import CITY, SATELLITE
+from ..operators.satellite import CLASSES as OPERATORS
 from ..operators.satellite import city_of, default_city_output, images_of, last_overview, shared_area
 from ..translations import said
 from . import preview
 from .first_run import needs_installation
-from .progress import ICONS, PREVIEW_SCALE, draw_failure, draw_running, draw_start, fraction_of
+from .progress import PREVIEW_SCALE, draw_ends, draw_header, draw_other, draw_running, draw_start
 from .tab import Sidebar
 
+PLACES = (*SATELLITE, *(cls.bl_idname for cls in OPERATORS))  # whose errors are shown here
 SHOWN = ("images", "area", "output")  # drawn apart
 SHARES = (25, 50, 100)
 
@@ -29,12 +31,7 @@ class SatellitePanel(Sidebar, bpy.types.Panel):
         return not needs_installation()
 
     def draw_header_preset(self, _context):
-        """How it stands, for the panel may be closed."""
-        job, last = session.active(), session.last_failure()
-        if job and job["kind"] in SATELLITE:
-            self.layout.label(text=f"{fraction_of(job):.0%}")
-        elif last and last["kind"] in SATELLITE:
-            self.layout.label(text="", icon=ICONS[last["state"]])
+        draw_header(self.layout, PLACES)
 
     def draw(self, context):
         layout = self.layout
@@ -50,15 +47,15 @@ class SatellitePanel(Sidebar, bpy.types.Panel):
         header.label(text="Advanced")
         if body:
             parameters.draw(body.column(), group, CITY, advanced=True)
-        job, last = session.active(), session.last_failure()
+        job = session.active()
         if job and job["kind"] in SATELLITE:
             draw_running(layout, context, job)
         else:
+            draw_other(layout, PLACES)
             draw_start(layout, context, "skyworld.generate_city", icon="city")
             if city_of(context):
                 layout.operator("skyworld.refine_city", icon="MOD_SUBSURF")
-        if last and last["kind"] in SATELLITE:
-            draw_failure(layout, context, last)
+        draw_ends(layout, context, PLACES)
 
 
 def draw_images(layout, group):

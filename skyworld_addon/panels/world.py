@@ -4,8 +4,13 @@ import bpy
 
 from ..scene import splats, world
 from ..translations import said
+from .progress import draw_ends
 from .tab import Sidebar
 from .text import wrapped
+
+
+# Whose errors are shown here
+PLACES = ("skyworld.import_world", "skyworld.import_splats", "skyworld.export_splats", "skyworld.mark_world_asset")
 
 
 class WorldPanel(Sidebar, bpy.types.Panel):
@@ -48,6 +53,7 @@ class WorldPanel(Sidebar, bpy.types.Panel):
         row = column.row(align=True)
         row.operator("skyworld.import_splats", text="Import Splats", icon="IMPORT")
         row.operator("skyworld.export_splats", text="Export", icon="EXPORT")
+        draw_ends(layout, context, PLACES)
 
 
 def _shown_cloud(context, collection):

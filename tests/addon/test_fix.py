@@ -12,7 +12,13 @@ from skyworld_addon.errors import UserError
 from skyworld_addon.jobs import session
 from skyworld_addon.panels import first_run
 from skyworld_addon.panels.fix import ARGUMENTS, FIXES, draw_fix
+from skyworld_addon.panels.fit import FitPanel
+from skyworld_addon.panels.generate import GeneratePanel
 from skyworld_addon.panels.progress import draw_errors, draw_failure
+from skyworld_addon.panels.satellite import SatellitePanel
+from skyworld_addon.panels.shot import ShotPanel
+from skyworld_addon.panels.world import WorldPanel
+from skyworld_addon.scene import splats as room
 
 BACKEND = Path(__file__).resolve().parents[2] / "backend/skyworld/errors.py"
 
@@ -73,6 +79,70 @@ def test_a_backend_that_cannot_be_reached_is_started_again_at_one_press(backend,
     layout = Drawn()
     draw_errors(layout, bpy.context)
     assert "does not answer" in " ".join(layout.texts) and fix_button(layout)[0] == "skyworld.restart_backend"
+
+
+PANELS = {"fit": FitPanel, "satellite": SatellitePanel, "shot": ShotPanel, "world": WorldPanel, "new": GeneratePanel}
+
+
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [
+        ("fit", "fit"),
+        ("skyworld.fit_pictures", "fit"),
+        ("satellite_city", "satellite"),
+        ("skyworld.show_satellite_area", "satellite"),
+        ("SKYWORLD", "shot"),
+        ("proxy", "shot"),
+        ("skyworld.export_splats", "world"),
+        ("world", "new"),
+        ("skyworld.start_backend", "new"),
+        ("", "new"),
+    ],
+)
+def test_an_error_stands_in_the_panel_whose_button_led_to_it_and_nowhere_else(backend, place, shown):
+    session.tell(UserError("The backend has ended", fix="restart"), place)
+    for name, panel in PANELS.items():
+        layout = drawn(panel.draw, bpy.context)
+        assert ("The backend has ended." in layout.texts) == (name == shown), name
+        if name == shown:
+            assert fix_button(layout)[0] == "skyworld.restart_backend"
+        if hasattr(panel, "draw_header_preset"):
+            header = drawn(panel.draw_header_preset, bpy.context)
+            assert bool(header.calls) == (name == shown), "a closed panel shows it in its header"
+
+
+def test_a_backend_lost_while_it_makes_a_city_is_told_where_the_city_is_made(backend, pump, monkeypatch):
+    monkeypatch.setattr(jobs, "GIVE_UP_SECONDS", 0.1)
+    session.connect()
+    pump(lambda: session.state == "on")
+    job = backend.submit("satellite_city", {"output": "/w"})
+    backend.move(job, "running")
+    pump(lambda: session.active())
+    backend.close()
+    pump(lambda: session.state == "lost")
+    assert session.place == "satellite_city"
+
+
+def test_a_render_without_backend_brings_the_button_into_the_panel_shot(splats, tmp_path, monkeypatch):
+    monkeypatch.setenv("SKYWORLD_BACKEND_PYTHON", str(tmp_path / "python"))
+    scene = bpy.context.scene
+    room.add("hill", splats(), scene.collection)
+    bpy.ops.skyworld.add_flythrough()
+    scene.render.engine, scene.render.resolution_x, scene.render.resolution_y = "SKYWORLD", 32, 18
+    with pytest.raises(RuntimeError, match="not installed"):
+        bpy.ops.render.render()
+    assert fix_button(drawn(ShotPanel.draw, bpy.context)) == ("skyworld.install_backend", "Fix It: Install the Backend")
+
+
+def test_buttons_that_wait_for_a_job_of_another_panel_say_so(backend, pump):
+    session.connect()
+    pump(lambda: session.state == "on")
+    job = backend.submit("satellite_city", {"output": "/w"})
+    backend.move(job, "running")
+    backend.progress(job, fraction=0.22)
+    pump(lambda: (session.active() or {}).get("progress"))
+    assert "City is running: 22%" in drawn(GeneratePanel.draw, bpy.context).texts
+    assert "City is running: 22%" not in drawn(SatellitePanel.draw, bpy.context).texts
 
 
 def test_a_wrong_token_leads_to_the_preferences(backend, pump):
