@@ -14,6 +14,8 @@ from bpy.props import (
     StringProperty,
 )
 
+from .translations import CONTEXT
+
 SCHEMA = json.loads(Path(__file__).with_name("parameters.json").read_text(encoding="utf-8"))
 USE = "use_"  # a number that may be left out gets a check box of this name before it
 NUMBER = {"float": FloatProperty, "int": IntProperty}
@@ -34,7 +36,7 @@ def group_class(kind, fields):
 
 def _property(field):
     kind, default = field["type"], field["default"]
-    options = {"name": field["title"], "description": field["description"]}
+    options = {"name": field["title"], "description": field["description"], "translation_context": CONTEXT}
     if kind == "bool":
         return BoolProperty(default=bool(default), **options)
     if kind == "enum":
@@ -86,7 +88,7 @@ def draw(layout, group, kind, *, advanced, skip=()):
         if field["advanced"] != advanced or name in skip:
             continue
         if hasattr(group, USE + name):
-            row = layout.row(heading=field["title"])
+            row = layout.row(heading=field["title"], heading_ctxt=CONTEXT)
             row.prop(group, USE + name, text="")
             value = row.row()
             value.active = getattr(group, USE + name)

@@ -11,7 +11,7 @@ from ..errors import UserError, reports_errors
 from ..scene import cameras, curves, views, world
 from ..scene.curves import FOV
 from ..scene.surroundings import Surroundings
-from ..translations import said
+from ..translations import CONTEXT, said
 
 
 class PathOperator:
@@ -25,6 +25,7 @@ class PathOperator:
         min=math.radians(5),
         max=math.radians(160),
         default=FOV,
+        translation_context=CONTEXT,
     )
     ease: BoolProperty(name="Soft Start and Stop", description="Off: even speed all the way", default=True)
 
@@ -122,6 +123,7 @@ class AddOrbit(PathOperator, bpy.types.Operator):
             ("ACTIVE", "Active Object", "Round the active object, looking at it"),
             ("CURSOR", "3D Cursor", "Round the 3D cursor, looking at it"),
         ],
+        translation_context=CONTEXT,
     )
     look: EnumProperty(
         name="Look",
@@ -130,6 +132,7 @@ class AddOrbit(PathOperator, bpy.types.Operator):
             ("TARGET", "At the Target", "An empty that can be moved"),
             ("OUTWARD", "Outward", "Away from the centre"),
         ],
+        translation_context=CONTEXT,
     )
     ease: BoolProperty(
         name="Soft Start and Stop", description="Off: even speed all the way, so that the film may loop", default=False
@@ -192,6 +195,7 @@ class AddMove(PathOperator, bpy.types.Operator):
             ("TRUCK", "Truck", "To its right; left with a distance below zero"),
             ("CRANE", "Crane", "Up, looking at the same thing; down with a distance below zero"),
         ],
+        translation_context=CONTEXT,
     )
     distance: FloatProperty(
         name="Distance", description="How far the camera goes", subtype="DISTANCE", default=1.0, min=-10_000, max=10_000

@@ -8,7 +8,7 @@ from mathutils import Matrix
 from ..errors import UserError, reports_errors
 from ..scene import crop, selection, splats
 from ..scene.ply import Points
-from ..translations import said
+from ..translations import CONTEXT, said
 from .select_splats import OnSelection, OnSplats, targets
 
 
@@ -135,6 +135,7 @@ class AddCrop(OnSplats, bpy.types.Operator):
         name="Shape",
         description="Of the volume",
         items=[("BOX", "Box", "A box"), ("BALL", "Ball", "A ball or an ellipsoid")],
+        translation_context=CONTEXT,
     )
     invert: BoolProperty(name="Invert", description="Keep what lies outside")
     share: FloatProperty(

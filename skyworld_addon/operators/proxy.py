@@ -9,6 +9,7 @@ from bpy.props import BoolProperty, FloatProperty, IntProperty
 from ..errors import UserError, reports_errors
 from ..jobs import session
 from ..scene import occluders, world
+from ..translations import CONTEXT
 
 KIND, FILE = "proxy", "proxy.ply"
 COLLIDES = "skyworld_proxy_collides"
@@ -22,7 +23,12 @@ class AddProxy(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     triangles: IntProperty(
-        name="Triangles", description="Most triangles that the mesh may have", default=50_000, min=100, max=5_000_000
+        name="Triangles",
+        description="Most triangles that the mesh may have",
+        default=50_000,
+        min=100,
+        max=5_000_000,
+        translation_context=CONTEXT,
     )
     radius: FloatProperty(
         name="Radius",

@@ -19,7 +19,7 @@ class BackendPanel(Sidebar, bpy.types.Panel):
     def draw(self, context):
         layout = self.layout
         worker = session.health.get("worker") or {}
-        texts = {
+        states = {
             "off": "Not running",
             "starting": "Starting…",
             "on": said("Running, version {version}", version=session.health.get("version", "?")),
@@ -29,9 +29,11 @@ class BackendPanel(Sidebar, bpy.types.Panel):
         column = layout.column()
         state = column.row()
         state.alert = session.state == "lost"
-        state.label(text=texts[session.state], icon=icons[session.state])
+        state.label(text=states[session.state], icon=icons[session.state])
         if session.state == "on":
-            column.label(text=worker.get("device") or "Device not known yet", icon="MEMORY")
+            texts = {None: "Device not known yet", "cpu": "Computes on the processor"}
+            device = worker.get("device")
+            column.label(text=texts.get(device, device), icon="MEMORY")
         elif session.error:
             wrapped(column, context, session.error, alert=True)
             draw_fix(layout, session.fix)

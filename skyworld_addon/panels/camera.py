@@ -2,6 +2,7 @@
 
 import bpy
 
+from ..translations import CONTEXT
 from . import icons
 from .tab import Sidebar
 
@@ -18,7 +19,7 @@ class CameraPanel(Sidebar, bpy.types.Panel):
         grid.operator("skyworld.add_flythrough", text="Fly-through", icon_value=icon)
         grid.operator("skyworld.add_orbit", text="Orbit", icon="MESH_CIRCLE")
         grid.operator("skyworld.add_move", text="Dolly, Crane", icon="EMPTY_SINGLE_ARROW")
-        grid.operator("skyworld.add_walk", text="Walk", icon="MOD_CURVE")
+        grid.operator("skyworld.add_walk", text="Walk", text_ctxt=CONTEXT, icon="MOD_CURVE")
         grid.operator("skyworld.add_view", icon="ADD")
         grid.operator("skyworld.fly_through_views", text="Fly Through", icon="ANIM")
         camera = context.scene.camera
@@ -27,7 +28,7 @@ class CameraPanel(Sidebar, bpy.types.Panel):
             column.use_property_split = True
             column.use_property_decorate = False
             column.prop(context.scene, "camera", text="Active")
-            column.prop(camera.data, "angle", text="Field of View")
+            column.prop(camera.data, "angle", text="Field of View", text_ctxt=CONTEXT)
         grid = layout.grid_flow(columns=2, even_columns=True, row_major=True, align=True)
         grid.operator("skyworld.look_at_target", text="Look at Target", icon="CON_TRACKTO")
         grid.operator("skyworld.focal_zoom", text="Focal Zoom", icon="VIEW_PERSPECTIVE")
@@ -36,7 +37,7 @@ class CameraPanel(Sidebar, bpy.types.Panel):
         column = layout.column(align=True)
         playing = context.screen is not None and context.screen.is_animation_playing
         column.operator("skyworld.preview_shot", icon="PAUSE" if playing else "PLAY")
-        column.operator("skyworld.bake_camera", text="Bake to Keyframes", icon="KEYFRAME_HLT")
+        column.operator("skyworld.bake_camera", text="Bake to Keyframes", text_ctxt=CONTEXT, icon="KEYFRAME_HLT")
         row = column.row(align=True)
         row.operator("skyworld.import_cameras", text="Import Path", icon="IMPORT")
         row.operator("skyworld.export_cameras", text="Export", icon="EXPORT")

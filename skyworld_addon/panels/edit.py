@@ -50,9 +50,9 @@ def draw_selection(layout, found):
     row.operator_menu_enum("skyworld.select_splats_by", "by", text="Select By", icon="FILTER")
     column = layout.column(align=True)
     row = column.row(align=True)
-    row.operator("skyworld.hide_splats", text="Hide", icon="HIDE_ON").unselected = False
+    row.operator("skyworld.hide_splats", text="Hide").unselected = False
     row.operator("skyworld.hide_splats", text="Others").unselected = True
-    row.operator("skyworld.reveal_splats", text="Reveal", icon="HIDE_OFF")
+    row.operator("skyworld.reveal_splats", text="Reveal")
     row = column.row(align=True)
     row.operator("skyworld.delete_splats", text="Delete", icon="TRASH").unselected = False
     row.operator("skyworld.delete_splats", text="Keep Only").unselected = True
@@ -72,9 +72,9 @@ def draw_crop(layout, context):
             row.prop(modifier, "show_viewport", text="")
             row.prop(modifier, "show_render", text="")
     row = column.row(align=True)
-    row.operator("skyworld.invert_crop", text="Invert", icon="ARROW_LEFTRIGHT")
-    row.operator("skyworld.apply_crop", text="Apply", icon="CHECKMARK")
-    row.operator("skyworld.remove_crop", text="Remove", icon="X")
+    row.operator("skyworld.invert_crop", text="Invert")
+    row.operator("skyworld.apply_crop", text="Apply")
+    row.operator("skyworld.remove_crop", text="Remove")
 
 
 CLASSES = (EditPanel,)

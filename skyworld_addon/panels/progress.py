@@ -103,7 +103,7 @@ def draw_other(layout, places):
     """Why the buttons wait: a job of another panel runs."""
     job = session.active()
     if job and job["kind"] not in places:
-        name = said(NAMES.get(job["kind"], "A job"))
+        name = said(NAMES.get(job["kind"], job["kind"]))
         text = said("{job} is running: {share}", job=name, share=f"{fraction_of(job):.0%}")
         layout.label(text=text, icon="TIME", translate=False)
 

@@ -8,7 +8,6 @@ from .progress import draw_ends
 from .tab import Sidebar
 from .text import wrapped
 
-
 # Whose errors are shown here
 PLACES = ("skyworld.import_world", "skyworld.import_splats", "skyworld.export_splats", "skyworld.mark_world_asset")
 

@@ -45,7 +45,7 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "Bake Camera": "Kamera backen",
     "Bake to Keyframes": "In Keyframes backen",
     "Ball": "Kugel",
-    "Bank": "In die Kurve legen",
+    "Bank": "Kurvenlage",
     "Banking": "Schräglage",
     "Bounds": "Hülle",
     "Box": "Quader",
@@ -73,8 +73,8 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "Compute on What Is There": "Mit dem rechnen, was da ist",
     "Computes On": "Rechnet auf",
     "Crane": "Kran",
-    "Crop Ball": "Mit Kugel zuschneiden",
-    "Crop Box": "Mit Quader zuschneiden",
+    "Crop Ball": "Kugelschnitt",
+    "Crop Box": "Quaderschnitt",
     "Delete": "Löschen",
     "Delete Splats": "Splats löschen",
     "Depth": "Tiefe",
@@ -132,7 +132,7 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "I Have a Backend": "Ich habe ein Backend",
     "Import Cameras": "Kameras importieren",
     "Import Path": "Pfad importieren",
-    "Import Splats": "Splats importieren",
+    "Import Splats": "Splats laden",
     "Import World": "Welt importieren",
     "Install Backend": "Backend installieren",
     "Install the Backend": "Das Backend installieren",
@@ -189,7 +189,6 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "Quick": "Schnell",
     "Radius": "Radius",
     "Reach": "Reichweite",
-    "Refinement": "Verfeinerung",
     "Remove": "Entfernen",
     "Remove Crop": "Zuschnitt entfernen",
     "Render Shot": "Shot rendern",
@@ -259,6 +258,15 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "Width": "Breite",
     "World": "Welt",
     "World Folder": "Weltordner",
+    # jobs
+    "Choices": "Auswahl",
+    "Computes on the processor": "Rechnet auf dem Prozessor",
+    "Fit": "Anpassung",
+    "Overview": "Überblick",
+    "Proxy": "Stellvertreter",
+    "Refinement": "Verfeinerung",
+    "Workers": "Arbeiter",
+    "{job} is running: {share}": "{job} läuft: {share}",
     # the first-run page
     "0.5 GB, once": "0,5 GB, einmal",
     "1 to 2 minutes on two cores": "1 bis 2 Minuten auf zwei Kernen",
@@ -294,7 +302,7 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     # what is said in the panels
     "About {size:.1f} GB are missing, {free:.1f} GB are free": "Etwa {size:.1f} GB fehlen, {free:.1f} GB sind frei",
     "All of it is here": "Alles ist da",
-    "Chosen by itself": "Wird von selbst gewählt",
+    "Chosen by itself": "automatisch",
     "Device not known yet": "Gerät noch nicht bekannt",
     "Distance": "Entfernung",
     "For {purpose}": "Für {purpose}",
@@ -308,7 +316,7 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "{elapsed} / about {whole}": "{elapsed} / etwa {whole}",
     "All splats of {name} are selected": "Alle Splats von {name} sind gewählt",
     "Cancelled; what was finished is kept": "Abgebrochen; was fertig war, bleibt",
-    "Choose a folder": "Wähle einen Ordner",
+    "Choose a folder": "Ordner wählen",
     "Choose a picture": "Wähle ein Bild",
     "What is all around": "Was ringsum ist",
     "or say what to make": "oder sag, was entstehen soll",
@@ -1067,7 +1075,7 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
         "Die Splats schreiben, wo sie in der Szene stehen; aus: im Raum des Objekts"
     ),
     # cities from satellite images
-    "Add Images": "Bilder hinzufügen",
+    "Add Images": "Bilder wählen",
     "Add satellite images (GeoTIFF with RPC) to the list; several at once": (
         "Satellitenbilder (GeoTIFF mit RPC) in die Liste aufnehmen; auch mehrere auf einmal"
     ),
@@ -1121,10 +1129,8 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
         "halb so viele Bearbeitungen"
     ),
     "Light of": "Licht von",
-    "Make a city of splats of the satellite images: cameras, heights, Gaussians, views from low. "
-    "Blender stays usable": (
-        "Aus den Satellitenbildern eine Stadt aus Splats machen: Kameras, Höhen, Gaußglocken, Ansichten "
-        "von tief. Blender bleibt benutzbar"
+    "Make a city of splats of the satellite images: cameras, heights, Gaussians, views from low": (
+        "Aus den Satellitenbildern eine Stadt aus Splats machen: Kameras, Höhen, Gaußglocken, Ansichten von tief"
     ),
     "Name or date (2024-05) of the image whose light the city shall have; empty: the first one": (
         "Name oder Datum (2024-05) des Bildes, dessen Licht die Stadt haben soll; leer: das erste"

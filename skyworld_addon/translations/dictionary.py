@@ -2,10 +2,17 @@
 
 import bpy
 
-from . import _state, de
+from . import CONTEXT, _state, de
 
 LANGUAGES = {"de_DE": de.MESSAGES}
-CONTEXTS = ("*", "Operator")  # Blender looks labels up in the first, and what is written on buttons in the second
+CONTEXTS = ("*", "Operator", CONTEXT)  # Blender looks labels up in the first, what is written on buttons in the second
+
+
+def translated(message):
+    """Our words before Blender's: pgettext asks them the other way round."""
+    ours = bpy.app.translations.pgettext_iface(message, CONTEXT)
+    known = message in LANGUAGES.get(bpy.app.translations.locale, {})
+    return ours if known else bpy.app.translations.pgettext_iface(message)
 
 
 def register():
@@ -14,7 +21,7 @@ def register():
         for language, messages in LANGUAGES.items()
     }
     bpy.app.translations.register(__package__, dictionary)
-    _state["translate"] = bpy.app.translations.pgettext_iface
+    _state["translate"] = translated
 
 
 def unregister():

@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "skyworld_addon"
 KEYWORDS = {"text", "heading", "placeholder", "title", "confirm_text", "hint"}  # whose values are read by somebody
 CALLS = {"said", "UserError", "UnreachableError", "wrapped", "poll_message_set", "_refusal"}  # whose strings are
-NAMES = {"problem", "hint", "text", "texts", "title", "failure", "lost"}  # variables that hold such
-TABLES = {"BUILT_IN", "GPU", "ALONE", "FIXES", "STATES"}  # names of modules that hold such
+NAMES = {"problem", "hint", "text", "texts", "title", "failure", "lost", "states"}  # variables that hold such
+TABLES = {"NAMES", "BUILT_IN", "GPU", "ALONE", "FIXES", "STATES"}  # names of modules that hold such
 OTHERS = {  # said through a parameter: steps of the installation, stages of a job
     *("Making the environment", "Downloading packages", "Compiling"),
     *("Waiting", "Starting", "Panorama", "Distance", "Splats"),

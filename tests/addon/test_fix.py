@@ -11,8 +11,8 @@ from skyworld_addon import jobs, preferences
 from skyworld_addon.errors import UserError
 from skyworld_addon.jobs import session
 from skyworld_addon.panels import first_run
-from skyworld_addon.panels.fix import ARGUMENTS, FIXES, draw_fix
 from skyworld_addon.panels.fit import FitPanel
+from skyworld_addon.panels.fix import ARGUMENTS, FIXES, draw_fix
 from skyworld_addon.panels.generate import GeneratePanel
 from skyworld_addon.panels.progress import draw_errors, draw_failure
 from skyworld_addon.panels.satellite import SatellitePanel

@@ -42,7 +42,8 @@ def test_blender_is_given_every_language_and_asked_to_forget_it(monkeypatch):
     told = []
     monkeypatch.setattr(dictionary, "bpy", SimpleNamespace(app=SimpleNamespace(translations=Translations(told))))
     dictionary.register()
-    assert said("Fly-through") == "FLY-THROUGH"
+    assert said("Fly-through") == "FLY-THROUGH (SkyWorld)", "our word, whatever Blender means by it"
+    assert said("Vertex") == "VERTEX (*)"
     dictionary.unregister()
     (name, given), (forgotten,) = told
     assert (
@@ -57,7 +58,8 @@ class Translations:
     def __init__(self, told):
         self.register = lambda *what: told.append(what)
         self.unregister = lambda *what: told.append(what)
-        self.pgettext_iface = str.upper
+        self.pgettext_iface = lambda message, context="*": f"{message.upper()} ({context})"
+        self.locale = "de_DE"
 
 
 def test_what_is_put_together_is_said_in_german(german):
