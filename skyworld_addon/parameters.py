@@ -17,7 +17,7 @@ from bpy.props import (
 from .translations import CONTEXT
 
 SCHEMA = json.loads(Path(__file__).with_name("parameters.json").read_text(encoding="utf-8"))
-USE = "use_"  # a number that may be left out gets a check box of this name before it
+USE = "use_"  # a number that may be left to the program gets a check box of this name before it
 NUMBER = {"float": FloatProperty, "int": IntProperty}
 BETWEEN = ";"  # what stands between the words of a list, in a panel's one line
 
@@ -26,7 +26,7 @@ def group_class(kind, fields):
     """A PropertyGroup with one property a field of parameters.json."""
     annotations = {}
     for field in fields:
-        if field["optional"] and (field["type"] in NUMBER or field.get("length")):
+        if "automatic" in field or (field["optional"] and (field["type"] in NUMBER or field.get("length"))):
             text = f"Set {field['title'].lower()} instead of leaving it to the program"
             annotations[USE + field["name"]] = BoolProperty(name=f"Set {field['title']}", description=text)
         annotations[field["name"]] = _property(field)
@@ -35,7 +35,7 @@ def group_class(kind, fields):
 
 
 def _property(field):
-    kind, default = field["type"], field["default"]
+    kind, default = field["type"], field.get("automatic", field["default"])
     options = {"name": field["title"], "description": field["description"], "translation_context": CONTEXT}
     if kind == "bool":
         return BoolProperty(default=bool(default), **options)
@@ -61,8 +61,10 @@ def to_json(group, kind):
     values = {}
     for field in SCHEMA[kind]:
         name = field["name"]
-        value = getattr(group, name)
-        if field["optional"] and (value == "" or not getattr(group, USE + name, True)):
+        value = getattr(group, name) if getattr(group, USE + name, True) else None
+        if value is None and not field["optional"]:
+            value = field["default"]
+        if field["optional"] and value in ("", None):
             continue
         if field["type"] == "enum":
             value = next(item for item in field["items"] if str(item) == value)

@@ -258,6 +258,10 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "Width": "Breite",
     "World": "Welt",
     "World Folder": "Weltordner",
+    "Set Field of View": "Bildwinkel setzen",
+    "Set field of view instead of leaving it to the program": (
+        "Den Bildwinkel setzen, statt ihn dem Programm zu überlassen"
+    ),
     # jobs
     "Choices": "Auswahl",
     "Computes on the processor": "Rechnet auf dem Prozessor",

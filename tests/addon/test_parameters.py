@@ -39,6 +39,12 @@ def test_a_number_that_may_be_left_out_is_sent_only_when_its_box_is_ticked():
     assert parameters.to_json(group(), "world")["pitch"] == 5
 
 
+def test_a_number_that_zero_leaves_to_the_program_begins_with_a_sensible_one():
+    assert group().fov == 60 and parameters.to_json(group(), "world")["fov"] == 0
+    group().use_fov = True
+    assert parameters.to_json(group(), "world")["fov"] == 60
+
+
 def test_a_choice_of_numbers_goes_out_as_a_number():
     group().panorama_width = "4096"
     assert parameters.to_json(group(), "world")["panorama_width"] == 4096

@@ -2,7 +2,8 @@
 
 The command line, the HTTP API and Blender's panel (through parameters.json) are all made from these
 models. A field's title is its label, its description the tooltip and the help text; `json_schema_extra`
-may hold Blender's unit (`LENGTH`, `ROTATION`), a `subtype` (`FILE_PATH`, `DIR_PATH`) and `advanced`.
+may hold Blender's unit (`LENGTH`, `ROTATION`), a `subtype` (`FILE_PATH`, `DIR_PATH`), `advanced`, and, where
+the default leaves a number to the program, one to begin with when it is not (`automatic`).
 Limits are inclusive (ge, le), as Blender's are. Importing this package loads nothing heavy.
 """
 

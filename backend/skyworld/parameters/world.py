@@ -14,6 +14,7 @@ FOV = dict(
     le=170,
     title="Field of View",
     description="Horizontal field of view of the photograph in degrees; 0 finds it (EXIF, vanishing lines, or 60)",
+    json_schema_extra={"automatic": 60},
 )
 PITCH = dict(
     default=None,
