@@ -335,7 +335,8 @@ def side_by_side(python: Path, env: dict) -> int:
     """Runs all suites, two at a time, the long ones first, and prints each when it ends; 0 if all passed.
 
     Blender's module and torch each bring libraries of their own: a process each keeps them apart. The real window
-    comes last and alone: it is timed how long it is held.
+    comes last and alone: it is timed how long it is held. Each of two has half of the cores: threads that share a core
+    wait for each other for much longer than they compute.
     """
     backend = ROOT / "tests/backend"
     named = [["splats", "formats"], ["models", "lift"], ["panorama", "distance", "recipe"]]
@@ -344,16 +345,20 @@ def side_by_side(python: Path, env: dict) -> int:
     suites = [[f"tests/backend/{name}" for name in group] for group in [*named, sorted(rest)]]
     suites = [*suites[:2], ["tests/end_to_end"], *suites[2:], ["tests/addon"]]
 
-    def run(suite: list[str]) -> int:
+    beside = min(2, os.cpu_count() or 1)
+    share = str((os.cpu_count() or 1) // beside)
+    halved = env | {"OMP_NUM_THREADS": share, "NUMBA_NUM_THREADS": share}
+
+    def run(suite: list[str], env: dict = halved) -> int:
         started = time.monotonic()
         command = [str(python), "-m", "pytest", "-q", *suite]
         ended = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         print(f"--- {' '.join(suite)}  {time.monotonic() - started:.0f} s\n{ended.stdout}", flush=True)
         return ended.returncode
 
-    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(beside) as pool:
         together = list(pool.map(run, suites))
-    return max(*together, run(["tests/gui"]))
+    return max(*together, run(["tests/gui"], env))
 
 
 def command_extension(_) -> None:
