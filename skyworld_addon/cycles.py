@@ -1,10 +1,13 @@
 """Cycles as a part of another engine: it draws Blender's objects into that engine's own result."""
 
+import bpy
 import numpy as np
 
 from .errors import UserError
 from .scene import occluders, splats
 
+SKY = "Environment" if bpy.app.version >= (5, 0, 0) else "Env"  # a pass
+SKY_SAMPLES = 16  # of a picture of the world alone, which has no noise
 RAYS = ("camera", "diffuse", "glossy", "transmission", "volume_scatter", "shadow")
 
 
@@ -21,20 +24,39 @@ def register_passes(engine, scene, view_layer):
     _module().register_passes(engine, scene, view_layer)
 
 
-def is_needed(depsgraph):
-    """Whether anything is in the scene that Cycles has to draw."""
-    return any(occluders.is_drawn(instance) for instance in depsgraph.object_instances)
+def draws(instance):
+    return occluders.is_drawn(instance)
 
 
-def begin(engine, data, depsgraph):
-    """Makes Cycles ready. The evaluated copies, which are this render's own, lose the splats and the film's ground:
-    both are ours to draw."""
+def draws_shadow_on(instance):
+    return occluders.is_drawn(instance) and instance.object.is_shadow_catcher
+
+
+def draws_nothing(_instance):
+    return False
+
+
+def begin(engine, data, depsgraph, shown, *, has_sky, has_objects):
+    """Makes Cycles ready. The evaluated copies, which are this render's own, lose the splats, the film's ground, which
+    are ours to draw, and what of the objects is not to be shown.
+
+    shown: says it of an instance; has_sky: the picture of the world beside the objects is asked for, as the pass SKY.
+    """
     cycles = _module()
-    depsgraph.scene_eval.render.film_transparent = True
+    scene = depsgraph.scene_eval
+    scene.render.film_transparent = True
     for instance in depsgraph.object_instances:
-        if not instance.is_instance and splats.is_splats(instance.object):
+        obj = instance.object
+        if splats.is_splats(obj):
             for ray in RAYS:
-                setattr(instance.object, f"visible_{ray}", False)
+                setattr(obj, f"visible_{ray}", False)
+        elif shown is not draws and not shown(instance):
+            obj.visible_camera = False
+    if has_sky:
+        engine.add_pass(SKY, 3, "RGB", layer=depsgraph.view_layer.name)
+    if not has_objects:
+        settings = scene.cycles
+        settings.samples, settings.use_denoising = min(settings.samples, SKY_SAMPLES), False
     cycles.create(engine, data)
     cycles.reset(engine, data, depsgraph)
 

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 from bpy.app.handlers import persistent
-from bpy.props import EnumProperty, IntProperty, PointerProperty
+from bpy.props import BoolProperty, EnumProperty, IntProperty, PointerProperty
 
 from . import cycles
-from .connection.client import Frame, digest_of
+from .connection.client import Frame, UnreachableError, digest_of
 from .errors import UserError, tell
 from .jobs import session
-from .scene import cameras, exposure, occluders, ply, splats
+from .scene import cameras, exposure, layers, occluders, ply, splats
 from .scene.world import ENGINE
 
+VARIED = "varied"
 NOTHING = 1e10  # Blender's depth where there is nothing
 OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])  # Blender's camera looks along -z with y up
 # Panels that speak of what only the other engines do.
@@ -38,6 +39,7 @@ _ahead = {}  # key of an order -> frame of an animation that the backend draws a
 
 class RenderSettings(bpy.types.PropertyGroup):
     layers_of: PointerProperty(type=bpy.types.Scene, description="Scene whose splats this one draws as layers")
+    has_sky: BoolProperty(description="Whether the compositor lays the world behind splats and objects", default=True)
     objects: EnumProperty(name="Objects", description="How Blender's own objects come into the frame", items=OBJECTS)
     samples: IntProperty(
         name="Samples",
@@ -79,6 +81,7 @@ class SkyWorldRenderEngine(bpy.types.RenderEngine):
     bl_use_postprocess = True
     bl_use_spherical_stereo = True
     session = None  # Cycles' own
+    client = None  # of the backend
 
     def update_render_passes(self, scene=None, renderlayer=None):
         if scene.skyworld_render.objects == "CYCLES":
@@ -92,11 +95,19 @@ class SkyWorldRenderEngine(bpy.types.RenderEngine):
                 self.register_pass(scene, renderlayer, name, 4, "RGBA", "COLOR")
 
     def update(self, data, depsgraph):
-        if depsgraph.scene.skyworld_render.objects == "CYCLES" and cycles.is_needed(depsgraph):
-            self.transparent = depsgraph.scene_eval.render.film_transparent
-            cycles.begin(self, data, depsgraph)
+        scene = depsgraph.scene_eval
+        mode, self.transparent = scene.skyworld_render.objects, scene.render.film_transparent
+        self.ground = None if self.transparent or mode == "LAYERS" else background(scene.world)
+        has_sky = self.ground is VARIED
+        if mode == "CYCLES":
+            shown = cycles.draws
+        elif mode == "LAYERS" and layers.has_shadows(depsgraph.scene):
+            shown = cycles.draws_shadow_on
         else:
-            self.transparent = depsgraph.scene.render.film_transparent
+            shown = cycles.draws_nothing
+        has_objects = any(shown(instance) for instance in depsgraph.object_instances)
+        if has_objects or has_sky:
+            cycles.begin(self, data, depsgraph, shown, has_sky=has_sky, has_objects=has_objects)
 
     def render(self, depsgraph):
         try:
@@ -111,45 +122,70 @@ class SkyWorldRenderEngine(bpy.types.RenderEngine):
 
     def _render(self, depsgraph):
         orders = list(self._orders(depsgraph))
-        pending, client = {}, None
+        pending = {}
         if any(order.query["splats"] for order in orders):
             self.update_stats("SkyWorld", "Waiting for the backend" if session.client is None else "Rendering")
-            client = session.ready_client(self.test_break)
-            if client is None:
+            self.client = session.ready_client(self.test_break)
+            if self.client is None:
+                return
+            if not all(self._supplied(order) for order in orders):
                 return
             for order in orders:
-                if self.session and not client.supply(order.sources, self.test_break):  # Cycles frees what they are of
-                    return
-                pending[order.key] = _ahead.pop(order.key, None) or client.begin_frame(order.query, order.meshes)
+                ahead = _ahead.pop(order.key, None)
+                pending[order.key] = ahead if ahead and ahead.client == self.client else self._begun(order)
         _ahead.clear()
-        ground = None if self.transparent else background(depsgraph.scene_eval.world)
         eyes, layer, is_with_cycles = self._eyes(depsgraph), depsgraph.view_layer.name, bool(self.session)
         objects = [{}] * len(orders)
         if is_with_cycles:
-            self._look_ahead(depsgraph, client)
+            self._look_ahead(depsgraph)
             objects = cycles.render(self, depsgraph)  # which frees the depsgraph
-        frames = [
-            pending[order.key].result(order.sources, self.test_break) if pending else _empty(order) for order in orders
-        ]
+            for order in orders:
+                order.sources = order.meshes
+        frames = [self._frame(order, pending) if pending else _empty(order) for order in orders]
         if None in frames or self.test_break():
             return
         self.update_stats("SkyWorld", f"Backend: {frames[0].seconds:.2f} s {frames[0].how}".rstrip())
         if not is_with_cycles:
-            self._look_ahead(depsgraph, client)
+            self._look_ahead(depsgraph)
         for order, frame, drawn, (view, _) in zip(orders, frames, objects, eyes, strict=True):
-            layers = {name: picture[order.crop[1], order.crop[0]] for name, picture in frame.layers.items()}
-            self._fill(composed(layers, drawn, ground), layer, view)
+            pictures = {name: picture[order.crop[1], order.crop[0]] for name, picture in frame.layers.items()}
+            self._fill(composed(pictures, drawn, self.ground), layer, view)
 
-    def _look_ahead(self, depsgraph, client):
+    def _ask(self, question):
+        """question(), and once more where the backend that Blender had started died over it: it is started again."""
+        try:
+            return question()
+        except UnreachableError as error:
+            self.client = session.client_after(error, self.test_break)
+            self.report({"WARNING"}, "The backend had ended and was started again")
+            return self.client and question()
+
+    def _supplied(self, order):
+        """Sends the splats that Cycles is to free once it has read the scene. False where the render was cancelled."""
+        return not self.session or self._ask(lambda: self.client.supply(order.sources, self.test_break))
+
+    def _begun(self, order):
+        return self.client.begin_frame(order.query, order.meshes)
+
+    def _frame(self, order, pending):
+        """The `Frame` of an order, or None where the render was cancelled."""
+
+        def wait():
+            frame = pending.pop(order.key, None) or self._begun(order)
+            return frame.result(order.sources, self.test_break)
+
+        return self._ask(wait)
+
+    def _look_ahead(self, depsgraph):
         """Asks for the next frame of an animation, as the scene looks from here; a wrong guess is not used."""
         scene = depsgraph.scene
         frame, subframe = scene.frame_current, scene.frame_subframe
-        if client is None or not self.is_animation or frame + scene.frame_step > scene.frame_end:
+        if self.client is None or not self.is_animation or frame + scene.frame_step > scene.frame_end:
             return
         self.frame_set(frame + scene.frame_step, 0.0)
         try:
             orders = self._orders(depsgraph, frame + scene.frame_step)
-            _ahead.update({order.key: client.begin_frame(order.query, order.meshes) for order in orders})
+            _ahead.update({order.key: self._begun(order) for order in orders})
         finally:
             self.frame_set(frame, subframe)
 
@@ -171,9 +207,13 @@ class SkyWorldRenderEngine(bpy.types.RenderEngine):
             moments = list(self._moments(depsgraph, camera_object, mode, times, frame))
         else:
             moments = [self._moment(depsgraph, camera_object, mode)]
-        layers = ["front", "back"] if mode == "CYCLES" and self.session else ["combined"]
-        layers += ["front", "back"] if mode == "LAYERS" else []
-        ground = None if self.transparent or mode == "LAYERS" or self.session else background(scene.world)
+        if mode == "LAYERS":
+            names = ["combined", "front", "back", "depth"]
+        elif any(moment.mesh for moment in moments):
+            names = ["front", "back", "depth"]
+        else:  # all splats are behind
+            names = ["back", "depth"] if self.session else ["combined", "depth"]
+        ground = None if self.session or self.ground is None else self.ground.tolist()
         for index, _ in enumerate(self._eyes(depsgraph)):
             sources, views = {}, []
             for k in range(max(len(moments), len(points))):
@@ -193,8 +233,8 @@ class SkyWorldRenderEngine(bpy.types.RenderEngine):
             query = {
                 "splats": [digest for digest, _, _ in moments[0].clouds],
                 "views": views,
-                "layers": [*layers, "depth"],
-                "background": None if ground is None else ground.tolist(),
+                "layers": names,
+                "background": ground,
             }
             yield Order(query, sources, crop)
 
@@ -253,32 +293,44 @@ class SkyWorldRenderEngine(bpy.types.RenderEngine):
         self.end_result(self.begin_result(0, 0, self.resolution_x, self.resolution_y))
 
     def _fill(self, pictures, layer, view):
-        """Hands the passes {name: [H, W, channels]} to Blender."""
-        height, width = pictures["Combined"].shape[:2]
+        """Writes the passes {name: [H, W, channels]} of a view where Blender keeps them: to hand over a part of a
+        result costs it two more copies of each."""
         for name in {"Front", "Back"} & pictures.keys():
             self.add_pass(name, 4, "RGBA", layer=layer)
-        result = self.begin_result(0, 0, width, height, layer=layer, view=view)
-        for target in result.layers[0].passes:
-            if target.name in pictures:
+        if not self.session or "Front" in pictures:  # of a part that is handed over Blender makes room for all
+            self.end_result(self.begin_result(0, 0, 1, 1, layer=layer, view=view))
+        result = self.get_result()
+        number = next((index for index, known in enumerate(result.views) if known.name == view), 0)
+        for target in result.layers[layer].passes:
+            if target.name in pictures and target.view_id == number:
                 target.rect.foreach_set(np.ascontiguousarray(pictures[target.name], np.float32).reshape(-1))
-        self.end_result(result)
 
 
 def composed(layers, drawn, ground):
     """Passes of the frame: front, objects, back and ground laid over each other.
 
-    layers: of a `Frame`; drawn: passes of Cycles, or none; ground: scene linear RGB behind everything, or None.
+    layers: of a `Frame`; drawn: passes of Cycles, or none; ground: scene linear RGB behind everything, VARIED for what
+    Cycles says is there, or None.
     """
     depth = np.where(layers["depth"] > 0, layers["depth"], NOTHING)
+    if "combined" in layers and "back" in layers:
+        if not drawn:
+            return {"Combined": layers["combined"], "Front": layers["front"], "Back": layers["back"], "Depth": depth}
+        back = over(drawn["Combined"], layers["back"])  # the shadows on it
+        return {"Combined": over(layers["front"], back), "Front": layers["front"], "Back": back, "Depth": depth}
     if not drawn:
-        pictures = {"Combined": layers["combined"], "Depth": depth}
-        return pictures | ({"Front": layers["front"], "Back": layers["back"]} if "back" in layers else {})
-    combined = over(layers["front"], over(drawn["Combined"], layers["back"]))
-    if ground is not None:
+        return {"Combined": layers["combined"], "Depth": depth}
+    combined = over(drawn["Combined"], layers["back"])
+    if ground is VARIED:
+        combined[..., :3] += (1 - layers["back"][..., 3:]) * drawn[cycles.SKY]  # which is seen beside the objects
+        combined[..., 3] = 1
+    if "front" in layers:
+        combined = over(layers["front"], combined)
+    if ground is not None and ground is not VARIED:
         combined = over(combined, np.append(ground, 1).astype(np.float32))
     if "Depth" in drawn and not layers["depth"].any():  # no splats
         depth = drawn["Depth"]
-    return {**drawn, "Combined": combined, "Depth": depth}
+    return {"Combined": combined, "Depth": depth}
 
 
 @dataclass
@@ -294,7 +346,9 @@ class Moment:
 
 def over(front, back):
     """[H, W, 4] of a premultiplied picture over another, or over one colour [4]."""
-    return front + (1 - front[..., 3:]) * back
+    picture = (1 - front[..., 3:]) * back
+    picture += front
+    return picture
 
 
 def _empty(order):
@@ -311,7 +365,7 @@ def gather(depsgraph):
     """Yields (digest, matrix [4, 4], function that gives the PLY) of every splat object that is rendered."""
     for instance in depsgraph.object_instances:
         obj = instance.object
-        if not instance.show_self or not splats.is_splats(obj):
+        if not instance.show_self or not splats.is_splats(obj) or not len(obj.data.points):
             continue
         data, matrix = obj.data, np.array(instance.matrix_world)
         # The function reads the attributes anew when asked: 250 MB a million splats are not held for nothing.
@@ -376,13 +430,18 @@ def _through_lens(camera, point, focus):
 
 
 def background(world):
-    """Linear RGB [3] behind the splats: the world's Background node if of one colour, else its viewport colour."""
+    """Linear RGB [3] behind everything, or VARIED where the world is more than one colour."""
     if world is None:
         return np.zeros(3, np.float32)
-    tree = world.node_tree
-    node = next((n for n in tree.nodes if n.bl_idname == "ShaderNodeBackground"), None) if tree else None
-    if node is None or node.inputs["Color"].is_linked:
+    if bpy.app.version < (5, 0, 0) and not world.use_nodes:  # later all worlds have nodes
         return np.array(world.color[:3], np.float32)
+    output = world.node_tree.get_output_node("CYCLES")
+    if output is None or not (output.inputs["Surface"].is_linked or output.inputs["Volume"].is_linked):
+        return np.zeros(3, np.float32)
+    node = output.inputs["Surface"].links[0].from_node if output.inputs["Surface"].is_linked else None
+    is_flat = node and node.bl_idname == "ShaderNodeBackground" and not output.inputs["Volume"].is_linked
+    if not is_flat or node.inputs["Color"].is_linked or node.inputs["Strength"].is_linked:
+        return VARIED
     return np.array(node.inputs["Color"].default_value[:3], np.float32) * node.inputs["Strength"].default_value
 
 

@@ -25,6 +25,7 @@ BUDGET = 0.02  # seconds of the main thread a tick
 BUSY_TICK, IDLE_TICK = 0.1, 0.5
 RETRY_SECONDS = 1.0
 POLL_SECONDS = 0.1
+DEATH_SECONDS = 2.0  # from a closed connection until its process has ended
 GIVE_UP_SECONDS = 12.0  # a backend that is silent for so long is lost
 PREVIEW_SECONDS = 1.5
 ENDED = ("done", "failed", "cancelled")
@@ -82,7 +83,7 @@ class Session:
 
     def ready_client(self, cancelled=lambda: False):
         """The client, waited for if a local backend is starting; for renders, which may block. None if `cancelled`."""
-        if self.state in ("off", "lost"):
+        if self.state in ("off", "lost") or (self.process and self.process.has_died()):
             self.connect(ENGINE)
         process = self.process
         if self.client or process is None:
@@ -91,6 +92,13 @@ class Session:
             if cancelled():
                 return None
         return _client_of(process)
+
+    def client_after(self, error, cancelled=lambda: False):
+        """A client of a new backend, where the one that was started from here has died and left `error` (an
+        UnreachableError) behind; for renders. Raises the error where the backend lives or belongs to somebody else."""
+        if self.process is None or not self.process.has_died(DEATH_SECONDS):
+            raise error
+        return self.ready_client(cancelled)
 
     # ------------------------------------------------------------------ jobs, main thread
 

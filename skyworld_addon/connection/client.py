@@ -205,7 +205,10 @@ class PendingFrame:
             if status != 409:
                 raise _refusal(document, "The backend could not render the frame (HTTP {status})", status=status)
             for digest in document["missing"]:
-                source = sources[digest]
+                source = sources.get(digest)
+                if source is None:
+                    hint = "Render the frame again"
+                    raise UserError("The backend has lost the splats while Cycles drew the objects", hint=hint)
                 body = source() if callable(source) else source
                 sent = Request(self.client, "PUT", f"/splats/{quote(digest)}", body).wait(cancelled)
                 if sent is None:

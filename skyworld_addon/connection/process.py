@@ -71,6 +71,16 @@ class LocalBackend:
     def alive(self):
         return self.process.poll() is None
 
+    def has_died(self, patience=0.0):
+        """Whether it has ended, or ends within `patience` seconds, after it had said where it listens."""
+        if self.handshake is None:
+            return False
+        try:
+            self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def last_words(self):
         """The last line that it left in its log."""
         try:

@@ -2,7 +2,6 @@
 
 import bpy
 
-from ..engine import background
 from ..errors import UserError, reports_errors
 from ..scene import layers, splats
 from ..scene.world import ENGINE
@@ -29,12 +28,11 @@ class SetUpCompositing(bpy.types.Operator):
             raise UserError("This scene holds no splats", hint="Import a world first")
         if main.skyworld_render.layers_of is not None:
             raise UserError("This scene holds the layers of another", hint="Switch to the scene with the objects")
-        ground = None if main.render.film_transparent else background(main.world)
+        if not layers.has_layers(main):  # they make the film transparent
+            main.skyworld_render.has_sky = not main.render.film_transparent
         scene = layers.scene_of(main)
         layers.follow(scene)
-        layers.connect(main, scene, main.skyworld_render.get("ground") if ground is None else ground)
-        if ground is not None:
-            main.skyworld_render["ground"] = ground.tolist()
+        layers.connect(main, scene)
         main.render.film_transparent = main.render.use_compositing = True
         self.report({"INFO"}, f"{scene.name} renders with this scene")
         return {"FINISHED"}

@@ -93,6 +93,17 @@ def backend():
 
 
 @pytest.fixture
+def local_backend(tmp_path, monkeypatch):
+    """A stand-in for the environment's Python that starts the fake backend as a process."""
+    script = tmp_path / "python"
+    fake = Path(__file__).with_name("fake_backend.py")
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{fake}"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("SKYWORLD_BACKEND_PYTHON", str(script))
+    return script
+
+
+@pytest.fixture
 def pump():
     """pump(condition): turns the session's pump until the condition holds; a slow machine has 10 seconds."""
     import time

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from mathutils import Matrix, Vector
 
+from skyworld_addon import preferences
 from skyworld_addon.jobs import session
-from skyworld_addon.scene import ply
+from skyworld_addon.scene import layers, ply
 from skyworld_addon.scene import splats as room
 
 
@@ -32,11 +33,38 @@ def render(scene, tmp_path, suffix=".exr"):
     """[H, W, 4] of F12, rows from the top."""
     scene.render.filepath = str(tmp_path / f"frame{suffix}")
     bpy.ops.render.render(write_still=True)
-    image = bpy.data.images.load(scene.render.filepath)
+    return pixels_of(scene.render.filepath)
+
+
+def pixels_of(file):
+    """[H, W, 4], rows from the top."""
+    image = bpy.data.images.load(str(file))
     width, height = image.size
     pixels = np.array(image.pixels[:]).reshape(height, width, 4)[::-1]
     bpy.data.images.remove(image)
     return pixels
+
+
+def sky(scene, colour):
+    """A world of one colour; of None: one whose colour at a direction is that direction, as far as it is positive."""
+    scene.world = bpy.data.worlds.new("sky")
+    scene.world.use_nodes = True
+    tree = scene.world.node_tree
+    shader = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBackground")
+    if colour is None:
+        where = tree.nodes.new("ShaderNodeTexCoord")
+        tree.links.new(where.outputs["Generated"], shader.inputs["Color"])
+    else:
+        shader.inputs["Color"].default_value = (*colour, 1)
+
+
+def directions(scene, width=32, height=16):
+    """[H, W, 3] of the rays through the pixels, in the world."""
+    v, u = np.mgrid[:height, :width] + 0.5
+    reach = math.tan(scene.camera.data.angle_x / 2) / (width / 2)
+    rays = np.stack([(u - width / 2) * reach, (height / 2 - v) * reach, -np.ones_like(u)], -1)
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    return rays @ np.array(scene.camera.matrix_world.to_3x3()).T
 
 
 def linear(v):
@@ -57,11 +85,7 @@ def test_standard_shows_the_rasterizers_colour_exactly(scene, backend, tmp_path)
 
 def test_half_covered_pixels_lie_over_the_worlds_colour(scene, backend, tmp_path):
     backend.alpha, backend.colour = 0.5, (0.3, 0.2, 0.1)
-    scene.world = bpy.data.worlds.new("sky")
-    scene.world.color = (0.1, 0.2, 0.3)
-    tree = scene.world.node_tree
-    if tree:
-        tree.nodes.clear()
+    sky(scene, (0.1, 0.2, 0.3))
     pixels = render(scene, tmp_path)
     assert backend.frames[0]["background"] == pytest.approx((0.1, 0.2, 0.3))
     np.testing.assert_allclose(pixels[5, 5], (0.35, 0.3, 0.25, 1), atol=1e-4)
@@ -176,10 +200,46 @@ def test_an_animation_renders_every_frame(scene, backend, tmp_path):
     assert places == sorted(places) and places[0] < places[-1]
 
 
+def test_a_backend_that_dies_is_started_again_and_no_frame_is_lost(scene, local_backend, tmp_path):
+    """Once between two frames, once while a frame is drawn; the files are those of an undisturbed animation."""
+    preferences.get().backend, scene.frame_end = "LOCAL", 8
+    killed = []
+
+    def kill(scene, *_):
+        if scene.frame_current in (3, 6):
+            killed.append(session.process.process.pid)
+            session.process.process.kill()
+
+    for name, handler in (("calm", []), ("killed", [kill])):
+        scene.render.filepath = str(tmp_path / name / "####")
+        bpy.app.handlers.render_pre.extend(handler)
+        bpy.ops.render.render(animation=True)
+    bpy.app.handlers.render_pre.remove(kill)
+    calm, disturbed = ([pixels_of(file) for file in sorted((tmp_path / name).iterdir())] for name in ("calm", "killed"))
+    assert len(set(killed)) == 2 and len(calm) == 8
+    assert np.array_equal(calm, disturbed)
+
+
+def test_a_backend_that_dies_and_is_not_ours_ends_the_animation_with_a_sentence(scene, backend, tmp_path):
+    scene.frame_end = 4
+
+    def close(scene, *_):
+        if scene.frame_current == 3:
+            backend.close()
+
+    bpy.app.handlers.render_pre.append(close)
+    scene.render.filepath = str(tmp_path / "frames" / "####")
+    try:
+        with pytest.raises(RuntimeError, match="does not answer"):
+            bpy.ops.render.render(animation=True)
+    finally:
+        bpy.app.handlers.render_pre.remove(close)
+    files = sorted(path.stem for path in (tmp_path / "frames").iterdir())
+    assert files in (["0001", "0002"], ["0001", "0002", "0003"]), "a frame that failed leaves no file"
+
+
 @pytest.mark.parametrize("case", ["fisheye", "half a panorama", "no backend", "no camera"])
 def test_what_cannot_be_rendered_is_said(scene, backend, tmp_path, case, monkeypatch):
-    from skyworld_addon import preferences
-
     if case == "fisheye":
         scene.camera.data.type, words = "PANO", "lens"
     elif case == "half a panorama":
@@ -345,13 +405,23 @@ def test_cycles_draws_the_objects_over_the_back_layer(scene, backend, tmp_path):
 def test_the_world_lies_behind_objects_and_splats(scene, backend, tmp_path):
     cube(scene, scene.camera.matrix_world @ Vector((0, 0, -4)))
     backend.alpha, backend.colour = 0.5, (0.3, 0.2, 0.1)
-    scene.world = bpy.data.worlds.new("sky")
-    scene.world.color = (0.1, 0.2, 0.3)
-    if scene.world.node_tree:
-        scene.world.node_tree.nodes.clear()
+    sky(scene, (0.1, 0.2, 0.3))
     pixels = render(scene, tmp_path)
     np.testing.assert_allclose(pixels[4, 1], (0.35, 0.3, 0.25, 1), atol=1e-3)
     np.testing.assert_allclose(pixels[8, 16], (0.8, 0.1, 0.1, 1), atol=1e-3)
+
+
+@pytest.mark.parametrize("objects", ["CYCLES", "NONE"])
+def test_a_sky_of_many_colours_lies_behind_objects_and_splats(scene, backend, tmp_path, objects):
+    cube(scene, scene.camera.matrix_world @ Vector((0, 0, -4)))
+    sky(scene, None)
+    backend.alpha, backend.colour, scene.skyworld_render.objects = 0.5, (0.3, 0.2, 0.1), objects
+    pixels = render(scene, tmp_path)
+    seen = np.array(backend.colour) + 0.5 * directions(scene)
+    np.testing.assert_allclose(pixels[2:6, 1:5, :3], seen[2:6, 1:5], atol=0.01)
+    middle = (0.8, 0.1, 0.1) if objects == "CYCLES" else seen[8, 16]
+    np.testing.assert_allclose(pixels[8, 16], (*middle, 1), atol=0.02)
+    assert (pixels[..., 3] == 1).all()
 
 
 def test_objects_need_no_splats(scene, backend, tmp_path):
@@ -423,15 +493,10 @@ def test_the_compositor_lays_splats_around_what_cycles_draws(scene, backend, tmp
 
 
 def test_the_layers_follow_their_scene_and_the_button_twice_adds_nothing(scene, backend, tmp_path):
-    from skyworld_addon.scene import layers
-
     backend.colour, backend.alpha = (0.3, 0.2, 0.1), 0.5
     scene.render.engine = "CYCLES"
     cube(scene, scene.camera.matrix_world @ Vector((0, 0, -4)))
-    scene.world = bpy.data.worlds.new("sky")
-    scene.world.color = (0.1, 0.2, 0.3)
-    if scene.world.node_tree:
-        scene.world.node_tree.nodes.clear()
+    sky(scene, (0.1, 0.2, 0.3))
     for _ in range(2):
         bpy.ops.skyworld.set_up_compositing()
     assert len(bpy.data.scenes) == 2 and sum(room.is_splats(obj) for obj in bpy.data.objects) == 2
@@ -443,6 +508,82 @@ def test_the_layers_follow_their_scene_and_the_button_twice_adds_nothing(scene, 
     np.testing.assert_allclose(pixels[4, 1], (0.35, 0.3, 0.25, 1), atol=2e-3)
     assert backend.frames[0]["views"][0]["matrices"][0][11] == 4
     assert other.name in bpy.data.scenes["SkyWorld Splats"].objects
+
+
+def test_the_compositor_lays_the_world_behind_objects_and_splats(scene, backend, tmp_path):
+    backend.colour, backend.alpha = (0.3, 0.2, 0.1), 0.5
+    scene.render.engine = "CYCLES"
+    cube(scene, scene.camera.matrix_world @ Vector((0, 0, -4)))
+    sky(scene, None)
+    bpy.ops.skyworld.set_up_compositing()
+    pixels = render(scene, tmp_path)
+    seen = np.array(backend.colour) + 0.5 * directions(scene)
+    np.testing.assert_allclose(pixels[2:6, 1:5, :3], seen[2:6, 1:5], atol=0.01)
+    np.testing.assert_allclose(pixels[8, 16], (0.8, 0.1, 0.1, 1), atol=0.01)
+
+
+def sent_means(backend):
+    """[N, 3] of the splats of the last frame."""
+    (digest,) = backend.frames[-1]["splats"]
+    head, _, body = backend.splats[digest].partition(b"end_header\n")
+    N = int(head.split(b"element vertex ")[1].split()[0])
+    return np.frombuffer(body, "<f4").reshape(N, -1)[:, :3]
+
+
+@pytest.mark.parametrize("is_composited", [False, True])
+def test_what_a_crop_leaves_is_what_is_rendered(scene, backend, tmp_path, is_composited):
+    from skyworld_addon.scene import crop
+
+    hill = bpy.data.objects["hill"]
+    volume = crop.add_volume("half", (0, -9, -9), (9, 9, 9), hill.matrix_world, scene.collection)
+    if is_composited:
+        scene.render.engine = "CYCLES"
+        bpy.ops.skyworld.set_up_compositing()
+    crop.add(hill, volume)
+    layers.tick()
+    means = room.positions(hill.data)
+    render(scene, tmp_path)
+    np.testing.assert_allclose(sent_means(backend), means[means[:, 0] > 0])
+    volume.location.x += 4.5
+    render(scene, tmp_path)
+    assert len(backend.frames) == 1, "nothing is left, and nothing is asked for"
+    hill.modifiers.clear()
+    layers.tick()
+    render(scene, tmp_path)
+    assert len(sent_means(backend)) == 60
+
+
+def test_splats_that_are_hidden_with_their_collection_are_no_layer(scene, backend, tmp_path):
+    home = bpy.data.collections.new("world")
+    scene.collection.children.link(home)
+    hill = bpy.data.objects["hill"]
+    scene.collection.objects.unlink(hill)
+    home.objects.link(hill)
+    scene.render.engine = "CYCLES"
+    bpy.ops.skyworld.set_up_compositing()
+    home.hide_render = True
+    layers.tick()
+    render(scene, tmp_path)
+    assert not backend.frames
+
+
+def test_an_engine_without_shadow_catchers_gets_the_shadows_with_the_layers(scene, backend, tmp_path):
+    backend.colour, backend.alpha, scene.render.engine = (0.3, 0.2, 0.1), 1, "BLENDER_WORKBENCH"
+    sun = bpy.data.objects.new("sun", bpy.data.lights.new("sun", "SUN"))
+    scene.collection.objects.link(sun)
+    sun.rotation_euler = scene.camera.matrix_world.to_euler()
+    ground = cube(scene, scene.camera.matrix_world @ Vector((0, 0, -9)))
+    ground.scale, ground.is_shadow_catcher = (9, 0.1, 9), True
+    ground.data.materials.clear()
+    blocker = cube(scene, scene.camera.matrix_world @ Vector((-1, 0, -4)))
+    blocker.visible_camera = False
+    bpy.ops.skyworld.set_up_compositing()
+    layered = layers.scene_of(scene)
+    layered.render.image_settings.file_format = "OPEN_EXR"
+    layered.cycles.use_denoising, layered.render.filepath = False, str(tmp_path / "layers.exr")
+    bpy.ops.render.render(write_still=True, scene=layered.name)
+    pixels = pixels_of(layered.render.filepath)
+    assert pixels[8, :16, 0].min() < 0.05 and pixels[8, 24, 0] == pytest.approx(0.3, abs=0.01)
 
 
 def test_compositing_is_refused_where_there_is_nothing_to_lay(scene, backend):

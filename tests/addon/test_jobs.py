@@ -1,7 +1,6 @@
 """The session against a backend that the test moves: jobs, events, cancel, loss, catching up."""
 
 import struct
-import sys
 import time
 import zlib
 from pathlib import Path
@@ -196,18 +195,7 @@ def test_a_reply_of_an_older_connection_is_dropped(backend, pump):
     assert heard == []
 
 
-@pytest.fixture
-def local(tmp_path, monkeypatch):
-    """A stand-in for the environment's Python that starts the fake backend as a process."""
-    script = tmp_path / "python"
-    fake = Path(__file__).with_name("fake_backend.py")
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{fake}"\n')
-    script.chmod(0o755)
-    monkeypatch.setenv("SKYWORLD_BACKEND_PYTHON", str(script))
-    return script
-
-
-def test_a_local_backend_is_started_found_dead_and_started_again(local, pump):
+def test_a_local_backend_is_started_found_dead_and_started_again(local_backend, pump):
     bpy.ops.skyworld.start_backend()
     pump(lambda: session.state == "on")
     process = session.process.process
@@ -219,7 +207,7 @@ def test_a_local_backend_is_started_found_dead_and_started_again(local, pump):
     assert session.process.process.pid != process.pid and session.error == ""
 
 
-def test_a_local_backend_ends_with_its_pipe(local, pump):
+def test_a_local_backend_ends_with_its_pipe(local_backend, pump):
     bpy.ops.skyworld.start_backend()
     pump(lambda: session.state == "on")
     process = session.process.process
@@ -227,8 +215,8 @@ def test_a_local_backend_ends_with_its_pipe(local, pump):
     assert process.wait(5) == 0
 
 
-def test_a_backend_that_fails_to_start_says_why(local, pump):
-    local.write_text("#!/bin/sh\necho 'No module named skyworld' >&2\nexit 1\n")
+def test_a_backend_that_fails_to_start_says_why(local_backend, pump):
+    local_backend.write_text("#!/bin/sh\necho 'No module named skyworld' >&2\nexit 1\n")
     bpy.ops.skyworld.start_backend()
     pump(lambda: session.state == "lost")
     assert "No module named skyworld" in session.error

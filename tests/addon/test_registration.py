@@ -58,12 +58,18 @@ def things():
         "keymaps": keymaps,
         "add-ons": list(bpy.context.preferences.addons.keys()),
         "atexit": atexit._ncallbacks(),
-        "threads": threading.active_count(),
+        "threads": sorted(thread.name for thread in ours()),
     }
+
+
+def ours():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("SkyWorld")]
 
 
 def test_unregister_leaves_nothing_behind_and_register_works_again():
     skyworld_addon.unregister()
+    for thread in ours():  # of a connection that another test had
+        thread.join(20)
     before = things()
     skyworld_addon.register()
     during = things()
