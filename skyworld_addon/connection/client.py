@@ -1,9 +1,13 @@
 """HTTP to the backend: requests, events and frames. Called from threads, or blocking in a render."""
 
+import contextlib
 import hashlib
 import http.client
 import json
+import os
+import tempfile
 import threading
+import weakref
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -42,6 +46,11 @@ class Frame:
 class Client:
     url: str
     token: str
+
+    @property
+    def is_near(self):
+        """Whether it seems to run on this computer; a tunnel to another one looks the same."""
+        return self._address().hostname in ("127.0.0.1", "localhost", "::1")
 
     def call(self, method, path, body=None, *, timeout=REPLY_SECONDS):
         """(status, headers, bytes) of one request; a dict or list as body goes out as JSON."""
@@ -130,8 +139,11 @@ class Client:
                 return False
         return True
 
+    def _address(self):
+        return urlsplit(self.url if "//" in self.url else f"http://{self.url}")
+
     def _connection(self, timeout):
-        address = urlsplit(self.url if "//" in self.url else f"http://{self.url}")
+        address = self._address()
         if address.scheme not in ("http", "https") or not address.hostname:
             hint = "Write it like http://127.0.0.1:8188"
             raise UserError("{url!r} is no address of a backend", hint=hint, fix="preferences", url=self.url)
@@ -182,11 +194,21 @@ class Request:
 
 
 class PendingFrame:
-    """A frame that is asked for."""
+    """A frame that is asked for.
+
+    It comes in a file that is made here, where the backend runs on this computer and finds that file; else as the body
+    of the answer.
+    """
 
     def __init__(self, client, query, meshes):
-        self.client, self.query, self.meshes = client, query, meshes
-        self._request = Request(client, "POST", "/frames", query, meshes=meshes)
+        self.client, self.meshes = client, meshes
+        self.query, self.file = query, None
+        if client.is_near:
+            handle, self.file = tempfile.mkstemp(prefix="skyworld_frame_")
+            os.close(handle)
+            weakref.finalize(self, _forget, self.file)
+            self.query = {**query, "output": self.file}
+        self._request = Request(client, "POST", "/frames", self.query, meshes=meshes)
 
     def result(self, sources, cancelled=lambda: False):
         """The `Frame`, or None when `cancelled` says so.
@@ -200,7 +222,8 @@ class PendingFrame:
                 return None
             status, headers, data = answer
             if status == 200:
-                return _frame(headers, data, self.query["layers"])
+                values = self._drawn() if headers.get("X-Delivered") == "file" else np.frombuffer(data, "<f4")
+                return _frame(headers, values, self.query["layers"])
             document = _json(data)
             if status != 409:
                 raise _refusal(document, "The backend could not render the frame (HTTP {status})", status=status)
@@ -221,14 +244,26 @@ class PendingFrame:
             "The backend's cache is too small for the splats of this scene", hint="Hide some from the render"
         )
 
+    def _drawn(self):
+        """The values in the file, which goes with the last that looks at them; Windows keeps no file that has gone."""
+        values = np.fromfile(self.file, "<f4") if os.name == "nt" else np.memmap(self.file, "<f4", "r")
+        _forget(self.file)
+        return values
+
+
+def _forget(file):
+    with contextlib.suppress(OSError):  # it has gone already, or the backend still writes it
+        os.unlink(file)
+
 
 def digest_of(data):
     return hashlib.sha256(data).hexdigest()
 
 
-def _frame(headers, data, names):
+def _frame(headers, values, names):
+    """values: float32 of the layers `names`, one behind the other."""
     width, height = int(headers["X-Width"]), int(headers["X-Height"])
-    values, layers = np.frombuffer(data, "<f4"), {}
+    layers = {}
     if values.size != width * height * sum(CHANNELS[name] for name in names):
         raise UserError(
             "The backend sent a frame of a wrong size", hint="Update the backend: its version differs from the add-on's"

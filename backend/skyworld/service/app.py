@@ -214,17 +214,28 @@ async def frame(request: Request) -> Response:
     missing = [digest for digest, file in found.items() if file is None]
     if missing:
         return JSONResponse({"missing": missing}, 409)
-    file = service.cache.frame_file()
+    wish = _empty_file(body.get("output"))
+    file = wish or service.cache.frame_file()
     try:
         drawn = await service.frames.render({**order, "output": str(file)})
     except BaseException:
-        file.unlink()
+        if not wish:
+            file.unlink()
         raise
     headers = {"X-Width": str(drawn["width"]), "X-Height": str(drawn["height"]), "X-Seconds": f"{drawn['seconds']:.4f}"}
     headers["X-How"] = drawn["how"]
+    if wish:
+        return Response(headers={**headers, "X-Delivered": "file"})
     return FileResponse(
         file, media_type="application/octet-stream", headers=headers, background=BackgroundTask(file.unlink)
     )
+
+
+def _empty_file(path) -> Path | None:
+    """The file that a client made for a frame; None where it is not on this computer, or has something in it."""
+    file = Path(path) if isinstance(path, str) and path else None
+    is_meant = file and file.is_absolute() and not file.is_symlink() and file.is_file() and file.stat().st_size == 0
+    return file if is_meant else None
 
 
 async def shutdown(request: Request) -> Response:

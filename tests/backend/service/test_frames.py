@@ -184,6 +184,20 @@ def frame_workers(parent):
     return [int(pid) for pid, owner, command in found if int(owner) == parent and "--frames" in command]
 
 
+def test_a_frame_is_written_into_an_empty_file_of_the_client_and_into_no_other(backend, splats, camera, tmp_path):
+    digest = upload(backend, splats[1])
+    drawn = ask(backend, [digest], camera)
+    query = order([digest], [view(camera)])
+    empty, full, absent = tmp_path / "empty", tmp_path / "full", tmp_path / "absent"
+    empty.touch()
+    full.write_text("a diary")
+    answers = [backend.http.post("/frames", json={**query, "output": str(f)}) for f in (empty, full, absent)]
+    expected = b"".join(picture[::-1].tobytes() for picture in drawn)
+    assert answers[0].headers["X-Delivered"] == "file" and answers[0].content == b"" and empty.read_bytes() == expected
+    assert full.read_text() == "a diary" and not absent.exists()
+    assert answers[1].content == answers[2].content == expected
+
+
 def test_unknown_splats_are_asked_for(backend, splats, camera):
     assert backend.http.head("/splats/" + "0" * 64).status_code == 404
     assert backend.http.head(f"/splats/{upload(backend, splats[1])}").status_code == 204
