@@ -63,18 +63,24 @@ def _copied(scene: SatelliteScene, folder: Path) -> Iterator[Progress]:
         yield Progress(0.1 + 0.8 * index / len(images), f"copying {image.name}")
         picture, valid = image.read()
         name = image.picture.name if image.picture.suffix.lower() == ".png" else f"{image.name}.png"
-        target, mask = folder / "images" / name, folder / "masks" / f"{image.name}.npy"
+        target = folder / "images" / name
         if target.suffix == image.picture.suffix:
             with atomic_write(target) as temporary:
                 shutil.copyfile(image.picture, temporary)
         else:
             write_picture(target, picture)
-        with atomic_write(mask) as temporary:
-            np.save(temporary, valid.astype(np.uint8))
+        mask = _write_mask(folder, image.name, valid)
         moved[image.name] = replace(image, picture=target, mask=mask)
     kept, held = ([moved[image.name] for image in part] for part in (scene.images, scene.held_out))
     write_scene(replace(scene, folder=folder, images=kept, held_out=held))
     yield Progress(1.0, f"{len(images)} posed images", preview=kept[0].picture)
+
+
+def _write_mask(folder: Path, name: str, valid: np.ndarray) -> Path:
+    mask = folder / "masks" / f"{name}.npy"
+    with atomic_write(mask) as temporary:
+        np.save(temporary, valid.astype(np.uint8))
+    return mask
 
 
 def _of_dataset(data: Dataset, folder: Path, parameters) -> SatelliteScene:
@@ -84,15 +90,20 @@ def _of_dataset(data: Dataset, folder: Path, parameters) -> SatelliteScene:
     turn = _upright(data.cameras)
     xyz = data.points[0].astype(np.float64) @ turn.T
     centre = np.median(xyz, 0)
+    stems = [Path(name).stem for name in data.names]
+    twice = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if twice:
+        raise UserError(f"two pictures are named {twice}", file=folder, hint="Give every picture a name of its own")
     images = []
-    for name, camera, values in zip(data.names, data.cameras, data.pictures, strict=True):
+    masks = data.masks or [None] * len(stems)
+    for stem, camera, values, valid in zip(stems, data.cameras, data.pictures, masks, strict=True):
         pose = camera.camera_to_world.copy()
         pose[:3, :3] = turn @ pose[:3, :3]
         pose[:3, 3] = turn @ pose[:3, 3] - centre
-        stem = Path(name).stem
         picture = Path(parameters.output) / "images" / f"{stem}.png"
         write_picture(picture, values)
-        images.append(SatelliteImage(stem, replace(camera, camera_to_world=pose), picture))
+        mask = None if valid is None else _write_mask(Path(parameters.output), stem, valid)
+        images.append(SatelliteImage(stem, replace(camera, camera_to_world=pose), picture, mask))
     xyz = xyz - centre
     return SatelliteScene(folder, images, xyz, data.points[1], Box.around(xyz))
 
@@ -133,10 +144,9 @@ def import_ortho(photo: Path, dsm: Path, parameters: SatellitePrepareParameters)
     with mendable(folder):
         folder.mkdir(parents=True, exist_ok=True)
     shown = tone_curve([values], [valid]) if values.max() > 255 else lambda image: _eight_bits(image)
-    picture, mask = folder / "images" / f"{photo.stem}.png", folder / "masks" / f"{photo.stem}.npy"
+    picture = folder / "images" / f"{photo.stem}.png"
     write_picture(picture, shown(values))
-    with atomic_write(mask) as temporary:
-        np.save(temporary, valid.astype(np.uint8))
+    mask = _write_mask(folder, photo.stem, valid)
     image = SatelliteImage(photo.stem, _camera_above(rectangle, cell, valid.shape, box.centre[2]), picture, mask)
     xyz, rgb = _points(heights, image.camera, shown(values))
     heights.write(folder / HEIGHTS)

@@ -18,14 +18,14 @@ def camera_above(azimuth: float, elevation: float, *, size: int = 40, distance: 
     return Camera(look_at(place, (0, 0, 0)), K, size, size)
 
 
-def plain_scene(folder: Path, count: int = 3) -> SatelliteScene:
+def plain_scene(folder: Path, count: int = 3, size: int = 40) -> SatelliteScene:
     """Noise pictures over a flat ground: what is written, not what it shows, is the point."""
     random = np.random.default_rng(0)
     images = []
     for index in range(count):
         picture = folder / "images" / f"view{index}.png"
-        write_picture(picture, random.uniform(0.1, 1, (40, 40, 3)))
-        camera = camera_above(120 * index, 75)
+        write_picture(picture, random.uniform(0.1, 1, (size, size, 3)))
+        camera = camera_above(120 * index, 75, size=size)
         images.append(SatelliteImage(picture.stem, camera, picture, date=f"2024-0{index + 1}-01", sun=(135.0, 50.0)))
     xyz = np.c_[random.uniform(-20, 20, (60, 2)), random.uniform(0, 12, 60)].round(3)
     scene = SatelliteScene(folder, images, xyz, random.integers(0, 256, (60, 3)).astype(np.float32) / 255, BOX)
