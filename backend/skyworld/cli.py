@@ -40,6 +40,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "reconstruct": "Fits a city of Gaussians to a prepared satellite scene and its height map.",
             "refine": "Refines a city of satellite images: views from lower and lower, repainted and fitted to.",
             "city": "Makes a city of satellite images in one: scene, heights, reconstruction, refinement.",
+            "export": "Writes a city as a height map, a view from above, or a textured mesh.",
         },
     ),
     "evaluate": (

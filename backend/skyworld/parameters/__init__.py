@@ -9,7 +9,12 @@ Limits are inclusive (ge, le), as Blender's are. Importing this package loads no
 
 import json
 
-from skyworld.parameters.city import EvaluateSatelliteParameters, SatelliteCityParameters, SatelliteRefineParameters
+from skyworld.parameters.city import (
+    EvaluateSatelliteParameters,
+    SatelliteCityParameters,
+    SatelliteExportParameters,
+    SatelliteRefineParameters,
+)
 from skyworld.parameters.description import describe
 from skyworld.parameters.measure import MeasureParameters
 from skyworld.parameters.model import Parameters, check, first_problem
@@ -39,6 +44,7 @@ __all__ = [
     "ProxyParameters",
     "RenderParameters",
     "SatelliteCityParameters",
+    "SatelliteExportParameters",
     "SatelliteHeightParameters",
     "SatelliteOverviewParameters",
     "SatellitePrepareParameters",
@@ -70,6 +76,7 @@ KINDS: dict[str, type[Parameters]] = {
         SatelliteReconstructParameters,
         SatelliteRefineParameters,
         SatelliteCityParameters,
+        SatelliteExportParameters,
         EvaluateSatelliteParameters,
     )
 }

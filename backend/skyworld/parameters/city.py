@@ -163,6 +163,27 @@ class SatelliteCityParameters(RepaintingParameters, _Images):
     kind: ClassVar[str] = "satellite_city"
 
 
+class SatelliteExportParameters(_City):
+    """Writes a city as a height map, a view from above, or a textured mesh."""
+
+    kind: ClassVar[str] = "satellite_export"
+
+    output: Path = Field(
+        title="File",
+        description="Heights (.tif in the local UTM zone, .npz), view from above (.png, .jpg), or textured mesh (.glb)",
+        json_schema_extra=FILE,
+    )
+    cell: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        title="Cell",
+        description="Metres between two heights, or two vertices of the mesh; 0: as the city's own height map",
+        json_schema_extra={"unit": "LENGTH"},
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="Where to compute")
+
+
 class EvaluateSatelliteParameters(_City):
     """Scores a city: its views against photographs of it, its heights against a height map."""
 

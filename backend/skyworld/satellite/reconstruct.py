@@ -1,6 +1,7 @@
 """Satellite scene -> world: the first stage of Skyfall-GS (arXiv 2510.15869), geometry first.
 
-height map -> Gaussian sheet and walls -> fit to all images -> city, its orthophoto and heights, and cameras around it.
+height map without its pits -> Gaussian sheet and walls -> fit to all images -> straight cut at the border -> city, its
+orthophoto and heights, and cameras around it.
 A large area is done in blocks, one after the other.
 """
 
@@ -19,7 +20,7 @@ from skyworld.camera.paths import CameraPath
 from skyworld.errors import UserError
 from skyworld.parameters import SatelliteReconstructParameters
 from skyworld.progress import Progress, stages
-from skyworld.satellite import blocks, fitting, pseudo
+from skyworld.satellite import blocks, border, fitting, pseudo
 from skyworld.satellite.export import from_above
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.scene import DOCUMENT, POINTS, TRAIN, SatelliteScene, read_scene
@@ -29,7 +30,7 @@ from skyworld.splats.gaussians import NAMES, Gaussians
 from skyworld.world import World, atomic_write, digest
 
 # Raise it when the same inputs give another result.
-VERSION = 1
+VERSION = 2
 HEIGHTS = ("dsm.tif", "dsm.npz", "height.tif", "height.npz")  # where a scene keeps its height map
 # The paths that every city gets: elevation in degrees; the last one is where Skyfall-GS judges its cities.
 ORBITS = (60, 45, 17)
@@ -46,7 +47,7 @@ def reconstruct(parameters: SatelliteReconstructParameters) -> Iterator[Progress
     yield Progress(0.0, "reading the scene", stage="scene")
     scene = read_scene(parameters.scene)
     heights = _height_file(scene, parameters.height)
-    height_map = HeightMap.read(heights, scene.georeference)
+    height_map = border.grounded(HeightMap.read(heights, scene.georeference))
     reference = _reference(scene, parameters.reference)
     settings = {"preview": fitting.PREVIEW, "full": fitting.FULL}[parameters.quality]
     settings = replace(settings, seed=parameters.seed, steps=parameters.steps or settings.steps)
@@ -126,7 +127,7 @@ def _city(scene, height_map, settings, reference, size, device, scratch) -> Iter
         )
         gaussians = yield from _told(reports, index, len(cuts))
         _save(file, block.keeps(gaussians))
-    return Gaussians.concatenate([_load(file) for file in files])
+    return border.straight(Gaussians.concatenate([_load(file) for file in files]), height_map)
 
 
 def _told(reports: Iterator[Progress], index: int, count: int) -> Iterator[Progress]:

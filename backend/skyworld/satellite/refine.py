@@ -22,8 +22,10 @@ from skyworld.models.roles import EditSchedule, Provenance
 from skyworld.models.roster import Roster
 from skyworld.parameters.city import SatelliteRefineParameters
 from skyworld.progress import Progress, stages
+from skyworld.satellite import border
 from skyworld.satellite import curriculum as curricula
 from skyworld.satellite.curriculum import Curriculum, Episode
+from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.near import drawable
 from skyworld.satellite.repaint import Piece, Repainter, repaint
 from skyworld.satellite.scene import TRAIN, SatelliteScene, ground_pixel, read_picture, read_scene, write_picture
@@ -39,8 +41,8 @@ from skyworld.splats.train import Schedule, View, fit
 from skyworld.world import World, atomic_write, digest
 
 # Raise it when the same inputs give another result.
-VERSION = 1
-SPLATS, BEFORE = "splats.ply", "before_refine.ply"
+VERSION = 2
+SPLATS, BEFORE, HEIGHTS = "splats.ply", "before_refine.ply", "dsm.npz"
 DRAWING = {"antialiased": True, "eps2d": 0.1}  # Mip-Splatting's 2D filter, as Skyfall-GS has it
 EXTENT = 128.0  # metres: unit of the means' learning rate and of sizes, for an area of 256 m
 _GROUND, _ROOF = 5, 99.5  # percentiles of heights that count as ground and as the highest roof
@@ -190,6 +192,8 @@ class _Episode:
         yield Progress(share, "fitting the city to them", preview=preview)
         edited = [(camera, picture) for (camera, _), picture in zip(pieces, repainted, strict=True)]
         fitted = yield from _scaled(self._fitted(city, edited, images, scratch), share, 0.99)
+        heights = self.world.path(HEIGHTS)
+        fitted = border.straight(fitted, HeightMap.read(heights)) if heights.is_file() else fitted
         if not len(fitted):
             raise UserError("no Gaussian was left", hint="Begin again with `skyworld satellite reconstruct`")
         after = render(fitted, pieces[0][0])[0]

@@ -21,6 +21,7 @@ PIPELINES = {
     "satellite_reconstruct": "skyworld.satellite.reconstruct:reconstruct",
     "satellite_refine": "skyworld.satellite.refine:refine",
     "satellite_city": "skyworld.satellite.city:make",
+    "satellite_export": "skyworld.satellite.export:export",
     "evaluate_satellite": "skyworld.satellite.scores:evaluate",
 }
 

@@ -1,0 +1,61 @@
+"""A city ends with a straight cut, and nothing lies under all ground around."""
+
+import numpy as np
+import pytest
+import torch
+
+from skyworld.satellite.border import grounded, straight
+from skyworld.satellite.height_map import HeightMap
+from skyworld.splats.points import gaussians_of_points
+
+
+def slope(unsure: float = 0.2) -> HeightMap:
+    """80 m of ground that rises by 8 m to the east: a courtyard in a block of houses, a pit, and a pit of a quarry."""
+    up = np.tile(np.linspace(0, 8, 80, dtype=np.float32), (80, 1))
+    confidence = np.full((80, 80), 0.9, np.float32)
+    up[10:40, 10:40] = 20
+    up[22:28, 22:28] = 3  # the courtyard, as low as the street
+    up[55:61, 20:26], confidence[55:61, 20:26] = -15, unsure
+    confidence[22:28, 22:28] = 0.1
+    return HeightMap(up, confidence, -40.0, 40.0, 1.0)
+
+
+def test_an_unsure_pit_is_filled_from_its_rim_and_told_to_be():
+    found = grounded(slope())
+    assert found.up[55:61, 20:26].min() > 1.5 and found.up[55:61, 20:26].max() < 3
+    assert (found.confidence[55:61, 20:26] == 0).all()
+    others = np.ones((80, 80), bool)
+    others[54:62, 19:27] = False
+    assert np.array_equal(found.up[others], slope().up[others]), "courtyard, houses and slope stay"
+
+
+def test_a_pit_that_the_images_are_sure_of_stays():
+    assert np.array_equal(grounded(slope(unsure=0.9)).up, slope(unsure=0.9).up)
+
+
+def test_unknown_ground_stays_unknown_and_no_ground_at_all_is_left_alone():
+    holed = slope()
+    holed.up[:, 70:] = np.nan
+    assert np.isnan(grounded(holed).up[:, 70:]).all() and np.isfinite(grounded(holed).up[:, :70]).all()
+    nothing = HeightMap(np.full((4, 4), np.nan, np.float32), np.zeros((4, 4), np.float32), 0, 0, 1)
+    assert np.isnan(grounded(nothing).up).all()
+
+
+def reach(gaussians) -> np.ndarray:
+    """How far east each one draws, as two standard deviations; they are turned to no side."""
+    return (gaussians.means[:, 0] + 2 * gaussians.log_scales[:, 0].exp()).numpy()
+
+
+@pytest.mark.parametrize("known", [40, 80])
+def test_gaussians_end_at_the_border_of_what_is_known(known):
+    """known: columns; the rest of the area, seen by no two images, is no part of the city."""
+    ground = slope()
+    ground.up[:, known:] = np.nan
+    border = -40.0 + known
+    east = torch.arange(border - 3, border + 3, 0.5) + 0.25
+    row = gaussians_of_points(torch.stack([east, torch.zeros(12), torch.zeros(12)], -1), torch.ones(12, 3), size=0.6)
+    found = straight(row, ground)
+    assert (found.means[:, 0] < border).all() and len(found) >= 5
+    assert reach(found).max() < border + 0.3 < reach(row[east < border]).max()
+    assert torch.allclose(found.log_scales[:, 1], row.log_scales[: len(found), 1]), "along the border all stays closed"
+    assert torch.equal(found.log_scales[0], row.log_scales[0]), "what lies inside keeps its size"
