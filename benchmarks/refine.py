@@ -2,15 +2,17 @@
 
     .venv/bin/python benchmarks/refine.py CITY --json benchmarks/results/refine_h200.json
     .venv/bin/python benchmarks/refine.py CITY --by restorer
+    .venv/bin/python benchmarks/refine.py CITY --by bent                  (two edits of each view that do not agree)
+    .venv/bin/python benchmarks/refine.py CITY --by bent --distortion     (one, and the Recipe's distortion field)
     .venv/bin/python benchmarks/refine.py CITY --device cpu --curriculum preview --steps 100   (whether it runs)
 
 CITY is a folder of benchmarks/scenes/city.py with the height.npz of `skyworld satellite height`; where the backend is
 not installed, PYTHONPATH=backend finds it, and rasterio is not needed. The city is reconstructed first (`--steps`) and
 goes through the last episode of a curriculum as published: 54 views of 1024 px, two edits of each, 10,000 steps.
 
-The editor changes nothing, so that `edit` is what an episode costs around its model: prompts, files, previews. Seconds
-of a model are what benchmarks/editor.py measures, and come on top 108 times. PSNR is of the rings of views that
-benchmarks/satellite.py judges by, before and after: what an episode does to the truth, whoever edits.
+By itself the editor changes nothing, so that `edit` is what an episode costs around its model: prompts, files,
+previews. Seconds of a model are what benchmarks/editor.py measures, and come on top 108 times. PSNR is of the rings of
+views that benchmarks/satellite.py judges by, before and after: what an episode does to the truth, whoever edits.
 """
 
 import argparse
@@ -22,9 +24,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import satellite  # the benchmark beside this one
 import torch
+from scipy.ndimage import gaussian_filter
 
 from skyworld.models.roles import Provenance
 from skyworld.parameters import SatelliteRefineParameters
@@ -35,6 +39,7 @@ from skyworld.satellite.repaint import Piece, Repainter
 from skyworld.splats.formats.ply import read_ply, write_ply
 from skyworld.world import World
 
+BENT = 0.004  # of a picture's side that `bent` moves things by (standard deviation): 4 px of 1024
 # The first report of a part of an episode begins with one of these words.
 PARTS = {"looking": "render", "0": "edit", "fitting": "fit"}
 
@@ -42,6 +47,20 @@ PARTS = {"looking": "render", "0": "edit", "fitting": "fit"}
 def nothing(repainter: Repainter, piece: Piece) -> np.ndarray:
     """What an editor answers that finds nothing to change."""
     return piece.picture
+
+
+def bent(repainter: Repainter, piece: Piece) -> np.ndarray:
+    """What an editor answers that moves things a little, each time elsewhere, as editors do."""
+    rows, columns = piece.picture.shape[:2]
+    flow = gaussian_filter(
+        np.random.default_rng(piece.seed).standard_normal((rows, columns, 2)), (rows / 16, columns / 16, 0)
+    )
+    flow *= BENT * columns / flow.std()
+    grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1) + flow
+    return cv2.remap(piece.picture, grid.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+EDITORS = {"nothing": nothing, "bent": bent}
 
 
 def city_of(city: satellite.City, folder: Path, steps: int) -> World:
@@ -87,7 +106,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("city", type=Path)
     parser.add_argument("--world", type=Path, help="where the city is, or will be made; a temporary folder if left out")
-    parser.add_argument("--by", choices=("nothing", "restorer"), default="nothing", help="who edits")
+    parser.add_argument("--by", choices=(*EDITORS, "restorer"), default="nothing", help="who edits")
+    parser.add_argument("--distortion", action="store_true", help="one edit of each view, bent back while fitting")
     parser.add_argument("--curriculum", default="jax_v1", help="preset or JSON file; `--number` says which episode")
     parser.add_argument("--number", type=int, default=5, help="of the episode; those before it are left out")
     parser.add_argument("--steps", type=int, default=3_000, help="of the reconstruction")
@@ -104,13 +124,18 @@ def main() -> None:
         curricula.write(Path(scratch) / "episode.json", chosen)
         before = read_ply(world.path(refine.SPLATS)).to(a.device)
         parameters = SatelliteRefineParameters(
-            world=world.root, curriculum=str(Path(scratch) / "episode.json"), by="restorer", device=a.device
+            world=world.root,
+            curriculum=str(Path(scratch) / "episode.json"),
+            by="restorer",
+            distortion=a.distortion,
+            device=a.device,
         )
-        if a.by == "nothing":
-            editor = Repainter("editor", device=a.device), Provenance("editor", "nothing", "1", "", builtin=True)
-            refine._repainter, refine.repaint = lambda *_: editor, nothing
+        if a.by in EDITORS:
+            editor = Repainter("editor", device=a.device), Provenance("editor", a.by, "1", "", builtin=True)
+            refine._repainter, refine.repaint = lambda *_: editor, EDITORS[a.by]
         row = {"row": a.by, "elevation": chosen.episodes[0].elevation, "views": chosen.views, "pixels": chosen.pixels}
-        row |= {"steps": chosen.iterations, "before": len(before)}
+        edits = 1 if a.distortion or a.by == "restorer" else chosen.samples
+        row |= {"edits": edits, "distortion": a.distortion, "steps": chosen.iterations, "before": len(before)}
         row |= episode(world, parameters, a.device)
         after = read_ply(world.path(refine.SPLATS)).to(a.device)
         row["after"] = len(after)

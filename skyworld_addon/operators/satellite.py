@@ -152,10 +152,16 @@ class TakeMiddle(bpy.types.Operator):
 
 
 def shared_area(group):
-    """(south, west, north, east) that all images show, once an overview of them was made; else None."""
+    """(south, west, north, east) that all images show, once an overview of them was made; else None.
+
+    A scene is taken as a whole: none of its area can be chosen.
+    """
     made = last_overview(group)
     file = Path((made or {"parameters": {}})["parameters"].get("output", "")) / FOOTPRINTS
-    return tuple(json.loads(file.read_text(encoding="utf-8"))["shared"]) if made and file.is_file() else None
+    if not (made and file.is_file()):
+        return None
+    shared = json.loads(file.read_text(encoding="utf-8")).get("shared")
+    return tuple(shared) if shared else None
 
 
 def last_overview(group):

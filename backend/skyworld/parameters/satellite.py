@@ -79,7 +79,7 @@ class SatelliteOverviewParameters(Parameters):
     images: list[Path] = Field(
         min_length=1,
         title="Images",
-        description="Satellite images with RPC (GeoTIFF)",
+        description="Satellite images with RPC (GeoTIFF), or the folder of a scene",
         json_schema_extra=words("IMAGES"),
     )
     output: Path = Field(

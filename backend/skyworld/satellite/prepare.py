@@ -174,7 +174,9 @@ def _write(ground: _Ground, rasters, ties: TiePoints, frame: Georeference, param
     first = next(index for index, raster in enumerate(rasters) if raster.name not in parameters.hold_out)
     rectangle = (box.east[0], box.north[0], box.east[1], box.north[1])
     level = here.altitude + float(np.median(here.enu(*frame.geodetic(ties.places))[:, 2]))
-    canvas = draw_overview(rasters, here, level, rectangle, shown(reads[first][0]), reads[first][2])
+    outlines = {raster.name: areas.outline(raster, here, level) for raster in rasters}
+    project = by_rpc(reads[first][2], here)
+    canvas = draw_overview(outlines, rectangle, shown(reads[first][0]), project, level - here.altitude)
     write_jpeg(folder / OVERVIEW, canvas)
     yield Progress(0.7, "where the images lie", preview=folder / OVERVIEW)
     kept_reads = [read for raster, read in zip(rasters, reads, strict=True) if raster.name not in parameters.hold_out]

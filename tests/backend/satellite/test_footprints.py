@@ -1,15 +1,18 @@
 """Where images lie is shown before anything is made of them."""
 
 import json
+from dataclasses import replace
 
 import made_up_ground as ground
 import numpy as np
 import pytest
 from PIL import Image
+from plain_scenes import plain_scene
 
 from skyworld.errors import UserError
 from skyworld.parameters import SatelliteOverviewParameters
 from skyworld.satellite.footprints import survey
+from skyworld.satellite.scene import write_scene
 
 
 @pytest.fixture
@@ -47,6 +50,23 @@ def test_a_given_area_is_what_is_taken(images, tmp_path):
     assert "are taken" in report.message
 
 
-def test_a_scene_folder_has_its_own_overview_already(tmp_path):
-    with pytest.raises(UserError, match="is a scene already"):
+def test_a_scene_shows_its_own_cameras(tmp_path):
+    scene = plain_scene(tmp_path / "scene")
+    reports = list(survey(SatelliteOverviewParameters(images=[scene.folder], output=tmp_path / "o")))
+    assert reports[-1].message == "3 posed images of 40 x 40 m"
+    assert np.asarray(Image.open(reports[-1].preview)).std() > 20
+    assert not (tmp_path / "o" / "footprints.json").exists(), "this scene has no place on Earth"
+    write_scene(replace(scene, georeference=ground.PLACE))
+    told, _ = surveyed([scene.folder], tmp_path / "o")
+    assert set(told) == {"taken", "outlines"}
+    south, _, north, _ = told["taken"]
+    assert (north - south) * ground.METRES_A_DEGREE[0] == pytest.approx(40, abs=0.5)
+    for image in scene.images:
+        places = ground.PLACE.enu(*np.transpose(told["outlines"][image.name]), np.percentile(scene.xyz[:, 2], 10))
+        corners = image.camera.project(places)[0]
+        np.testing.assert_allclose(corners, [(0, 0), (40, 0), (40, 40), (0, 40)], atol=0.1)
+
+
+def test_a_folder_that_is_no_scene_says_how_to_make_one(tmp_path):
+    with pytest.raises(UserError, match=r"holds no transforms_train.json.*skyworld satellite prepare"):
         surveyed([tmp_path], tmp_path / "o")
