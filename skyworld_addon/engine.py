@@ -20,8 +20,10 @@ from .errors import UserError, tell
 from .jobs import session
 from .scene import cameras, exposure, layers, occluders, ply, splats
 from .scene.world import ENGINE
+from .translations import said
 
 VARIED = "varied"
+MISSING = 1.0, 0.0, 1.0, 1.0  # Blender's own colour of a picture that is not there
 NOTHING = 1e10  # Blender's depth where there is nothing
 OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])  # Blender's camera looks along -z with y up
 # Panels that speak of what only the other engines do.
@@ -82,6 +84,7 @@ class SkyWorldRenderEngine(bpy.types.RenderEngine):
     bl_use_spherical_stereo = True
     session = None  # Cycles' own
     client = None  # of the backend
+    failure = ""  # why the last layers for a compositor could not be drawn
 
     def update_render_passes(self, scene=None, renderlayer=None):
         if scene.skyworld_render.objects == "CYCLES":
@@ -110,10 +113,16 @@ class SkyWorldRenderEngine(bpy.types.RenderEngine):
             cycles.begin(self, data, depsgraph, shown, has_sky=has_sky, has_objects=has_objects)
 
     def render(self, depsgraph):
+        scene, layer = depsgraph.scene, depsgraph.view_layer.name
+        is_layers, views = bool(scene.skyworld_render.layers_of), [name for name, _ in self._eyes(depsgraph)]
         try:
             self._render(depsgraph)
         except UserError as error:
-            self._fill_nothing()  # Blender 4.5 crashes where it is to save a result that was never begun
+            if is_layers:
+                self._fill_wrong(layer, views)
+                SkyWorldRenderEngine.failure = str(error)
+            else:
+                self._fill_nothing()  # Blender 4.5 crashes where it is to save a result that was never begun
             self.report({"ERROR"}, str(error))  # ends an animation and tells scripts
             self.error_set(str(error))  # stays to be read above the render
             tell(error, ENGINE)
@@ -157,7 +166,7 @@ class SkyWorldRenderEngine(bpy.types.RenderEngine):
             return question()
         except UnreachableError as error:
             self.client = session.client_after(error, self.test_break)
-            self.report({"WARNING"}, "The backend had ended and was started again")
+            self.report({"WARNING"}, said("The backend had ended and was started again"))
             return self.client and question()
 
     def _supplied(self, order):
@@ -199,7 +208,7 @@ class SkyWorldRenderEngine(bpy.types.RenderEngine):
             raise UserError("The scene has no camera", hint="Add a fly-through in the SkyWorld panel")
         camera = camera_object.data
         if not exposure.is_supported(camera):
-            self.report({"WARNING"}, "Depth of field is drawn with perspective cameras only")
+            self.report({"WARNING"}, said("Depth of field is drawn with perspective cameras only"))
         mode = scene.skyworld_render.objects
         count = scene.skyworld_render.samples if exposure.has_samples(scene, camera) else 1
         times, points = exposure.shutter_times(scene.render, count), exposure.lens_points(camera, count)
@@ -291,6 +300,13 @@ class SkyWorldRenderEngine(bpy.types.RenderEngine):
 
     def _fill_nothing(self):
         self.end_result(self.begin_result(0, 0, self.resolution_x, self.resolution_y))
+
+    def _fill_wrong(self, layer, views):
+        """Covers all with the colour of what is missing: of an error in a scene that another one's compositor takes,
+        Blender makes a message, and saves that one's frame all the same."""
+        picture = np.full((self.resolution_y, self.resolution_x, 4), MISSING, np.float32)
+        for view in views:
+            self._fill({"Combined": picture, "Front": picture, "Back": picture}, layer, view)
 
     def _fill(self, pictures, layer, view):
         """Writes the passes {name: [H, W, channels]} of a view where Blender keeps them: to hand over a part of a

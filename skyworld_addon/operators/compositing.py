@@ -1,8 +1,12 @@
 """For people who stay in Cycles or EEVEE: splats as layers in the compositor."""
 
 import bpy
+from bpy.app.handlers import persistent
 
+from ..connection.client import CONNECT_SECONDS
+from ..engine import SkyWorldRenderEngine
 from ..errors import UserError, reports_errors
+from ..jobs import session
 from ..scene import layers, splats
 from ..scene.world import ENGINE
 
@@ -38,11 +42,38 @@ class SetUpCompositing(bpy.types.Operator):
         return {"FINISHED"}
 
 
+def _ends_with_blender(scene):
+    """Whether `blender -b` renders a scene with layers: it goes on without them, which nobody sees in time."""
+    return bpy.app.background and not bpy.app.module and layers.has_layers(scene)
+
+
+@persistent
+def before_rendering(scene, *_):
+    """Where there is no backend `blender -b shot.blend -a` says so before the first frame, and ends with status 1."""
+    SkyWorldRenderEngine.failure = ""
+    if _ends_with_blender(scene):
+        try:
+            session.ready_client().ask("GET", "/health", timeout=CONNECT_SECONDS)
+        except UserError as error:
+            raise SystemExit(str(error)) from error
+
+
+@persistent
+def after_frame(scene, *_):
+    """It ends, too, where the layers of a frame failed."""
+    if SkyWorldRenderEngine.failure and _ends_with_blender(scene):
+        raise SystemExit(SkyWorldRenderEngine.failure)
+
+
 def register():
     bpy.utils.register_class(SetUpCompositing)
     layers.register()
+    bpy.app.handlers.render_init.append(before_rendering)
+    bpy.app.handlers.render_post.append(after_frame)
 
 
 def unregister():
+    bpy.app.handlers.render_post.remove(after_frame)
+    bpy.app.handlers.render_init.remove(before_rendering)
     layers.unregister()
     bpy.utils.unregister_class(SetUpCompositing)

@@ -353,6 +353,17 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     ),
     "{name} added": "{name} hinzugefügt",
     "{name} is in the asset browser, under Current File": "{name} liegt im Asset-Browser unter Current File",
+    "The backend had ended and was started again": "Das Backend war beendet und wurde neu gestartet",
+    "The backend has lost the splats while Cycles drew the objects": (
+        "Das Backend hat die Splats verloren, während Cycles die Objekte zeichnete"
+    ),
+    "Render the frame again": "Das Bild noch einmal rendern",
+    "Depth of field is drawn with perspective cameras only": (
+        "Schärfentiefe wird nur mit perspektivischen Kameras gezeichnet"
+    ),
+    "Whether the compositor lays the world behind splats and objects": (
+        "Ob der Compositor die Welt hinter Splats und Objekte legt"
+    ),
     "The backend is writing {file}": "Das Backend schreibt {file}",
     "The path is clear: {apart:.2f} m at its narrowest": "Der Pfad ist frei: {apart:.2f} m an der engsten Stelle",
     "The path stands at the 3D cursor": "Der Pfad steht am 3D-Cursor",

@@ -586,6 +586,15 @@ def test_an_engine_without_shadow_catchers_gets_the_shadows_with_the_layers(scen
     assert pixels[8, :16, 0].min() < 0.05 and pixels[8, 24, 0] == pytest.approx(0.3, abs=0.01)
 
 
+def test_a_frame_that_lacks_its_layers_cannot_be_taken_for_a_good_one(scene, backend, tmp_path):
+    scene.render.engine = "CYCLES"
+    cube(scene, scene.camera.matrix_world @ Vector((0, 0, -4)))
+    bpy.ops.skyworld.set_up_compositing()
+    backend.close()
+    pixels = render(scene, tmp_path)
+    assert (pixels == (1, 0, 1, 1)).all(), "the colour of what is missing"
+
+
 def test_compositing_is_refused_where_there_is_nothing_to_lay(scene, backend):
     assert not bpy.ops.skyworld.set_up_compositing.poll()
     scene.render.engine = "CYCLES"

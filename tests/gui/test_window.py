@@ -14,13 +14,19 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 
 
-def in_window(script, picture):
-    """Runs a script of this folder in the window that the tool named by BLENDER_GUI opens."""
+def tools():
+    """The script that opens a Blender window, and the extension's zip."""
     tool, extension = os.environ.get("BLENDER_GUI"), os.environ.get("SKYWORLD_EXTENSION")
     if not tool:
         pytest.skip("BLENDER_GUI does not name a script that opens a Blender window")
     if not extension or not Path(extension).is_file():
         pytest.skip("SKYWORLD_EXTENSION does not name the extension's zip (`python build.py extension` makes it)")
+    return tool, extension
+
+
+def in_window(script, picture):
+    """Runs a script of this folder in the window that the tool named by BLENDER_GUI opens."""
+    tool, extension = tools()
     env = {
         **os.environ,
         "BG_BINDS": str(REPOSITORY),
@@ -75,6 +81,32 @@ def test_the_panel_speaks_german_is_read_on_light_themes_and_leaves_nothing_behi
 @pytest.mark.timeout(600)
 def test_render_shot_writes_frames_and_film_while_the_window_lives(tmp_path):
     in_window("shot.py", tmp_path / "pictures" / "shot.png")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("engine", ["SKYWORLD", "CYCLES"])
+def test_blender_without_a_window_says_that_there_is_no_backend_before_it_renders_and_renders_with_one(
+    tmp_path, engine
+):
+    tool, extension = tools()
+    (tmp_path / "home").mkdir()
+    env = {**os.environ, "BG_HOME": str(tmp_path / "home"), "BG_BINDS": f"{REPOSITORY}:{Path(extension).parent}"}
+
+    def blender(*arguments):
+        command = ["bash", tool, "exec", *map(str, arguments)]
+        run = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        return run.returncode, run.stdout + run.stderr
+
+    installed, said = blender("--command", "extension", "install-file", "-r", "user_default", "-e", extension)
+    assert installed == 0, said
+    blend, attach = tmp_path / "shot.blend", HERE / "farm_backend.py"
+    made, said = blender("-b", "--python-exit-code", 3, "--python", HERE / "farm_scene.py", "--", blend, engine)
+    assert made == 0, said
+    status, said = blender("-b", blend, "-o", tmp_path / "none" / "####", "-a")
+    assert status == 1 and "The backend is not installed" in said and not (tmp_path / "none").exists()
+    assert "Sample 1/1" not in said and "Fra: 2" not in said, "nothing is rendered first"
+    status, said = blender("-b", blend, "--python", attach, "-o", tmp_path / "####", "-a")
+    assert status == 0 and {file.name for file in tmp_path.glob("*.png")} == {"0001.png", "0002.png"}, said
 
 
 @pytest.mark.timeout(900)
