@@ -5,7 +5,7 @@
     .venv/bin/python benchmarks/held_out.py SCENE --reference HEIGHTS.tif --device cuda --json held_out.json
 
 Prints for the sheet and for what is fitted from it: PSNR in dB of the held-out images once their tone is matched, where
-they show what the others show too; of the images that were fitted; and how their heights from above meet the reference
+they show what two others show too; of the images that were fitted; and how their heights from above meet the reference
 (registered, nothing masked).
 SCENE/height.npz stands in for the GeoTIFF where rasterio is missing, as does an .npz of heights for the reference.
 """

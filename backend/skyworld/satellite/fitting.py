@@ -33,7 +33,7 @@ from skyworld.world.files import atomic_write
 HOME = "home"  # the column of where a Gaussian began
 # How often the held-out images are looked at, and after how many times without a better one the fit ends.
 _JUDGED, _PATIENCE = 20, 8
-_KNOWN = 0.75  # share of a pixel's light that comes from what the fitted images show
+_KNOWN = 0.75  # share of a pixel's light that comes from what two of the fitted images show
 _TONED = 200_000  # Gaussians that are enough to tell the images' tones by
 
 
@@ -173,9 +173,10 @@ def fitted(
 
 @torch.no_grad()
 def shared(sheet: Gaussians, sight: Sight) -> Sight:
-    """A held-out image that counts only where it shows what the fitted images show: what lies beyond them, or behind a
-    house in all of them, cannot be told by a fit."""
-    seen = sheet.extra[SEEN][:, None].expand(-1, 3)
+    """A held-out image that counts only where it shows what two of the others show: a fit cannot tell what lies beyond
+    them or behind a house in all of them, and the place of what one image shows is a guess."""
+    seen = sheet.extra[SEEN]
+    seen = (seen >= seen.max().clamp_max(2)).float()[:, None].expand(-1, 3)
     known = rasterize(sheet, [sight.camera], colours=seen, **DRAWING).colour[0, ..., 0].cpu().numpy()
     return replace(sight, valid=sight.valid & (known > _KNOWN))
 

@@ -22,7 +22,7 @@ from skyworld.splats.rasterize import rasterize
 from skyworld.splats.spherical_harmonics import C0
 
 # Columns of the Gaussians that a sheet is made of: how sure its place is, 0 to 1, whether it belongs to a wall, and,
-# once it has colours, whether an image shows it.
+# once it has colours, how many images show it.
 SURE, WALL, SEEN = "sure", "wall", "seen"
 # Of the spacing: standard deviation along the surface, and across it.
 _ALONG, _ACROSS = 0.55, 0.12
@@ -210,7 +210,7 @@ def _beside_steps(depth: np.ndarray, spacing: float) -> np.ndarray:
 
 def coloured(gaussians: Gaussians, colours: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> Gaussians:
     """With the weighted median over the images [K, N, 3], [K, N]: what one date alone shows (a car, a shadow, a cloud)
-    does not tint. What no image sees takes the colour of what is near it and faces the same way; its `seen` is 0."""
+    does not tint. What no image sees takes the colour of what is near it and faces the same way. Adds `seen`."""
     stack, weight = np.stack(colours), np.stack(weights)
     found = np.stack([_median(stack[..., channel], weight) for channel in range(3)], -1)
     seen = weight.max(0) > 0
@@ -221,7 +221,7 @@ def coloured(gaussians: Gaussians, colours: Sequence[np.ndarray], weights: Seque
         alike = np.c_[places, _TURN * _normals(gaussians)]
         found[~seen] = found[seen][cKDTree(alike[seen]).query(alike[~seen])[1]]
     sh = torch.from_numpy((found[:, None].astype(np.float32) - 0.5) / C0).to(gaussians.device)
-    shown = torch.from_numpy(seen.astype(np.float32)).to(gaussians.device)
+    shown = torch.from_numpy((weight > 0).sum(0, dtype=np.float32)).to(gaussians.device)
     return replace(gaussians, sh=sh, extra=gaussians.extra | {SEEN: shown})
 
 
