@@ -24,7 +24,7 @@ def tools():
     return tool, extension
 
 
-def in_window(script, picture):
+def in_window(script, picture, seconds=600):
     """Runs a script of this folder in the window that the tool named by BLENDER_GUI opens."""
     tool, extension = tools()
     env = {
@@ -32,10 +32,10 @@ def in_window(script, picture):
         "BG_BINDS": str(REPOSITORY),
         "BG_PASS_REPOSITORY": str(REPOSITORY),
         "BG_SIZE": "1600x1200",
-        "BG_TIMEOUT": "600",
+        "BG_TIMEOUT": str(seconds),
     }
     command = ["bash", tool, "shot", extension, str(HERE / script), str(picture)]
-    said = subprocess.run(command, env=env, capture_output=True, text=True, timeout=700)
+    said = subprocess.run(command, env=env, capture_output=True, text=True, timeout=seconds + 100)
     assert said.returncode == 0, said.stdout[-4000:] + said.stderr[-2000:]
     kept = os.environ.get("SKYWORLD_PICTURES")
     if kept:
@@ -124,6 +124,27 @@ def test_a_photograph_becomes_a_world_and_a_frame_with_the_real_backend(tmp_path
         log = in_window("photo_to_shot.py", tmp_path / "pictures" / "real.png")
         assert "longest hold of the main thread" in log
         assert (shared / "world" / "shots" / "f12.png").stat().st_size > 50_000
+
+
+@pytest.mark.timeout(2400)
+def test_a_scene_of_satellite_images_becomes_a_city_and_is_refined_with_the_real_backend(tmp_path):
+    shared = REPOSITORY / "build" / "gui_city"
+    shutil.rmtree(shared, ignore_errors=True)
+    shared.mkdir(parents=True)
+    episode = {"episodes": [{"elevation": 35, "radius": 45, "fov": 60}], "extent": 40, "grid": 1, "azimuths": 2}
+    numbers = {"format": 1, "samples": 1, "pixels": 96, "iterations": 10, "densify_end": 0, "reset_every": 0}
+    (shared / "curriculum.json").write_text(json.dumps(episode | numbers))
+    with backend_process(tmp_path / "state") as said:
+        os.environ.update(
+            BG_PASS_URL=said["url"],
+            BG_PASS_TOKEN=said["token"],
+            BG_PASS_SCENE=str(REPOSITORY / "tests" / "data" / "scenes" / "city"),
+            BG_PASS_CURRICULUM=str(shared / "curriculum.json"),
+            BG_PASS_OUTPUT=str(shared / "city"),
+        )
+        in_window("satellite_city.py", tmp_path / "pictures" / "city.png", seconds=1800)
+    for state in ("overview", "running", "city", "refined"):
+        assert (tmp_path / "pictures" / f"city-{state}.png").stat().st_size > 5_000
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
-"""Where a city ends: beside, with a straight cut, and below, where nothing lies under all ground around that is sure.
+"""Where a city ends: beside, with a straight cut and closed walls, and below, with the ground.
 
-From above neither shows. A camera at 17 degrees sees what hangs out of the border as rags, and what a wrong match has
-sunk as pits with walls tens of metres deep.
+From above neither shows. A camera at 17 degrees sees what hangs out of the border as rags, houses that the border cuts
+through as hollow, and what a wrong match has sunk as pits with walls tens of metres deep.
 """
 
 from dataclasses import replace
@@ -19,11 +19,13 @@ from scipy.ndimage import (
 )
 
 from skyworld.satellite.height_map import HeightMap
+from skyworld.satellite.scene import Box
 from skyworld.splats.gaussians import Gaussians, rotation_matrices
 
 # Ground is what remains of patches of so many metres when hollows of less than so many square metres are filled. A cell
 # is a pit where it lies so many metres below all ground within so many, unless the pit is as sure as that.
 _PATCH, _HOLLOW, _BELOW, _AROUND, _SURE = 2.0, 400.0, 2.0, 25.0, 0.6
+_HOUSE = 3.0  # metres above the ground around from which the border cuts through a house
 _CLOSED = 3  # cells: narrower gaps between Gaussians are no border
 _STDS = 2.0  # standard deviations of a Gaussian that the border cuts off: what it draws beyond is hardly seen
 _LEAST = 0.3  # how much narrower one may become; what still hangs out then goes
@@ -37,12 +39,7 @@ def grounded(height_map: HeightMap) -> HeightMap:
     known = np.isfinite(height_map.up)
     if not known.any():
         return height_map
-    size = max(1, round(_PATCH / height_map.cell))
-    patches = _patches(np.where(known, height_map.up, np.nan), size)
-    middle = np.nanmedian(np.where(np.isfinite(patches).any(-1, keepdims=True), patches, np.inf), -1)
-    ground = minimum_filter(_without_hollows(middle, _HOLLOW / _PATCH**2), 2 * round(_AROUND / _PATCH) + 1)
-    floor = np.repeat(np.repeat(ground, size, 0), size, 1)[: known.shape[0], : known.shape[1]] - _BELOW
-    pits, count = label(known & (height_map.up < floor))
+    pits, count = label(known & (height_map.up < _ground(height_map) - _BELOW))
     sure = mean(height_map.confidence, pits, np.arange(count + 1)) > _SURE
     sure[0] = True
     pit = ~sure[pits]
@@ -64,6 +61,44 @@ def _without_hollows(up: np.ndarray, area: float) -> np.ndarray:
         small[0] = False
         filled = np.where(small[low], np.maximum(filled, level), filled)
     return filled
+
+
+def _ground(height_map: HeightMap) -> np.ndarray:
+    """[H, W] metres: the lowest ground around each cell, small hollows filled; inf where none is known."""
+    size = max(1, round(_PATCH / height_map.cell))
+    patches = _patches(height_map.up, size)
+    middle = np.nanmedian(np.where(np.isfinite(patches).any(-1, keepdims=True), patches, np.inf), -1)
+    ground = minimum_filter(_without_hollows(middle, _HOLLOW / _PATCH**2), 2 * round(_AROUND / _PATCH) + 1)
+    rows, columns = height_map.shape
+    return np.repeat(np.repeat(ground, size, 0), size, 1)[:rows, :columns]
+
+
+def closed(height_map: HeightMap) -> HeightMap:
+    """With a ring of one more cell as low as the ground around it, wherever the border is higher than that.
+
+    A house that the border cuts through then has a wall there.
+    """
+    wide = HeightMap(
+        np.pad(height_map.up, 1, constant_values=np.nan),
+        np.pad(height_map.confidence, 1),
+        height_map.west - height_map.cell,
+        height_map.north + height_map.cell,
+        height_map.cell,
+    )
+    known = np.isfinite(wide.up)
+    if not known.any():
+        return wide
+    ring = binary_dilation(known, np.ones((3, 3))) & ~known
+    nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    beside = wide.up[tuple(nearest)]
+    ground = np.pad(_ground(height_map), 1, mode="edge")[tuple(nearest)]
+    low = np.where(beside - ground > _HOUSE, ground, beside)
+    return replace(wide, up=np.where(ring, low, wide.up).astype(np.float32))
+
+
+def wider(box: Box, cell: float) -> Box:
+    """As `closed` heights reach."""
+    return replace(box, east=(box.east[0] - cell, box.east[1] + cell), north=(box.north[0] - cell, box.north[1] + cell))
 
 
 def _patches(values: np.ndarray, size: int) -> np.ndarray:

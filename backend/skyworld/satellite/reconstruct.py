@@ -47,7 +47,7 @@ def reconstruct(parameters: SatelliteReconstructParameters) -> Iterator[Progress
     yield Progress(0.0, "reading the scene", stage="scene")
     scene = read_scene(parameters.scene)
     heights = _height_file(scene, parameters.height)
-    height_map = border.grounded(HeightMap.read(heights, scene.georeference))
+    height_map = border.closed(border.grounded(HeightMap.read(heights, scene.georeference)))
     reference = _reference(scene, parameters.reference)
     settings = {"preview": fitting.PREVIEW, "full": fitting.FULL}[parameters.quality]
     settings = replace(settings, seed=parameters.seed, steps=parameters.steps or settings.steps)
@@ -99,7 +99,7 @@ def _reference(scene: SatelliteScene, wish: str) -> int:
 
 def _city(scene, height_map, settings, reference, size, device, scratch) -> Iterator[Progress]:
     """All blocks, one after the other; what is done lies in `scratch`."""
-    cuts = blocks.cut(scene.box, size)
+    cuts = blocks.cut(border.wider(scene.box, height_map.cell), size)
     yield Progress(0.0, f"{len(scene.images)} images, {len(cuts)} block{'s' if len(cuts) > 1 else ''}")
     tones = fitting.tones(scene, height_map, reference)
     spacing = settings.coarseness * scene.pixel

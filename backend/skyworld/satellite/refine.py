@@ -30,7 +30,7 @@ from skyworld.satellite.near import drawable
 from skyworld.satellite.repaint import Piece, Repainter, repaint
 from skyworld.satellite.scene import TRAIN, SatelliteScene, ground_pixel, read_picture, read_scene, write_picture
 from skyworld.satellite.tone import tone
-from skyworld.splats import rasterize, smoothing
+from skyworld.splats import rasterize
 from skyworld.splats.densify import GradientRule
 from skyworld.splats.device import pick_device
 from skyworld.splats.distortion import Distortion
@@ -193,7 +193,7 @@ class _Episode:
         edited = [(camera, picture) for (camera, _), picture in zip(pieces, repainted, strict=True)]
         fitted = yield from _scaled(self._fitted(city, edited, images, scratch), share, 0.99)
         heights = self.world.path(HEIGHTS)
-        fitted = border.straight(fitted, HeightMap.read(heights)) if heights.is_file() else fitted
+        fitted = border.straight(fitted, border.closed(HeightMap.read(heights))) if heights.is_file() else fitted
         if not len(fitted):
             raise UserError("no Gaussian was left", hint="Begin again with `skyworld satellite reconstruct`")
         after = render(fitted, pieces[0][0])[0]
@@ -269,11 +269,14 @@ class _Episode:
             checkpoint_every=max(curriculum.iterations // 10, 50),
         )
         checkpoint.unlink(missing_ok=True)
-        return smoothing.folded(result)
+        return result
 
 
 def _schedule(curriculum: Curriculum, seed: int) -> Schedule:
-    """The rates of Skyfall-GS, which begin anew in each episode; those of scales stay at stage 1's."""
+    """The rates of Skyfall-GS, which begin anew in each episode; those of scales stay at stage 1's.
+
+    Without its 3D filter: each episode would fold it in once more, and thin sheets become translucent under it.
+    """
     extent = EXTENT * curriculum.extent / 512
     rates = {
         "means": (1.6e-4 * extent, 1.6e-6 * extent),
@@ -282,7 +285,7 @@ def _schedule(curriculum: Curriculum, seed: int) -> Schedule:
         "logit_opacities": 0.05,
         "sh": 0.0025,
     }
-    return Schedule(curriculum.iterations, rates, smooth_every=100, seed=seed)
+    return Schedule(curriculum.iterations, rates, seed=seed)
 
 
 def _strategy(curriculum: Curriculum, count: int) -> GradientRule:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from skyworld.satellite.border import grounded, straight
+from skyworld.satellite.border import closed, grounded, straight
 from skyworld.satellite.height_map import HeightMap
+from skyworld.satellite.sheet import sheet
 from skyworld.splats.points import gaussians_of_points
 
 
@@ -39,6 +40,19 @@ def test_unknown_ground_stays_unknown_and_no_ground_at_all_is_left_alone():
     assert np.isnan(grounded(holed).up[:, 70:]).all() and np.isfinite(grounded(holed).up[:, :70]).all()
     nothing = HeightMap(np.full((4, 4), np.nan, np.float32), np.zeros((4, 4), np.float32), 0, 0, 1)
     assert np.isnan(grounded(nothing).up).all()
+
+
+def test_a_house_that_the_border_cuts_through_gets_a_wall_there_and_a_slope_none():
+    ground = slope()
+    ground.up[30:50, :8] = 12
+    wide = closed(ground)
+    assert wide.shape == (82, 82) and (wide.west, wide.north) == (-41, 41)
+    assert np.array_equal(wide.up[1:-1, 1:-1], ground.up)
+    assert wide.up[31:51, 0].max() < 1, "down to the street"
+    assert np.allclose(wide.up[1:-1, -1], ground.up[:, -1]), "the slope goes on"
+    walls = sheet(wide, 1.0)
+    walls = walls.means[walls.extra["wall"] > 0]
+    assert ((walls[:, 0] < -39) & (walls[:, 1].abs() < 9)).sum() > 100
 
 
 def reach(gaussians) -> np.ndarray:

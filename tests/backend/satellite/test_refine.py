@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import small_city
 
+from skyworld.camera import Camera, look_at
 from skyworld.errors import UserError
 from skyworld.models.roles import Provenance
 from skyworld.parameters import SatelliteRefineParameters
@@ -79,6 +80,18 @@ def test_what_was_done_is_not_done_again_and_other_parameters_begin_with_the_sam
     refined = digest(world.path("splats.ply"))
     done(world, seed=5, further=True)
     assert digest(world.path("before_refine.ply")) == refined != digest(world.path("splats.ply"))
+
+
+def test_views_that_nobody_changes_leave_the_city_as_solid_and_as_bright_as_it_was(world, monkeypatch):
+    monkeypatch.setattr(refine, "repaint", lambda who, piece: piece.picture)
+    curriculum.write(world.root.parent / "tiny.json", replace(TINY, iterations=20))
+    done(world)
+    before, after = (read_ply(world.path(name)) for name in ("before_refine.ply", "splats.ply"))
+    camera = look_at((0, -30, 40), (0, 0, 2))
+    seen = [refine.render(city, Camera.pinhole(camera, 0.7, 64, 64)) for city in (before, after)]
+    (old, alpha, _), (new, solid, _) = seen
+    assert np.abs(solid.astype(int) - alpha).mean() < 4
+    assert np.abs(new.astype(int) - old).mean() < 6
 
 
 def test_the_next_episode_begins_with_what_the_last_one_left(world):
