@@ -61,12 +61,13 @@ def steps(gui):
     yield from until(lambda: session.active() and (session.active()["progress"] or {}).get("stage") == "city", 500)
     gui.shot("running", region="UI")
     yield from until(lambda: scene.camera and not session.active(), 900)
-    assert len(cities()) == 1 and scene["SRID"].startswith("EPSG:326")
-    first = len(cities()[0].data.vertices if hasattr(cities()[0].data, "vertices") else cities()[0].data.points)
-    assert first > 1000
+    assert scene["SRID"].startswith("EPSG:326")
+    (city,) = cities()
+    assert len(city.data.points if hasattr(city.data, "points") else city.data.vertices) > 1000
+    city.skyworld.display = "SPLATS"
     with gui.override():
         bpy.ops.view3d.view_camera()
-    yield 6
+    yield 15
     gui.shot("city")
     told = json.loads((output / "world.json").read_text())
     with gui.override():
@@ -74,5 +75,5 @@ def steps(gui):
     yield from until(lambda: last()["kind"] == "satellite_refine" and not session.active(), 900)
     again = json.loads((output / "world.json").read_text())
     assert again["refined"]["result"] != told["refined"]["result"], "it went on from the refined city"
-    yield 6
+    yield 15
     gui.shot("refined")

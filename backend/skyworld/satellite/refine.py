@@ -46,6 +46,7 @@ SPLATS, BEFORE, HEIGHTS = "splats.ply", "before_refine.ply", "dsm.npz"
 DRAWING = {"antialiased": True, "eps2d": 0.1}  # Mip-Splatting's 2D filter, as Skyfall-GS has it
 EXTENT = 128.0  # metres: unit of the means' learning rate and of sizes, for an area of 256 m
 _GROUND, _ROOF = 5, 99.5  # percentiles of heights that count as ground and as the highest roof
+_SOFT = 3.0  # px (standard deviation) that tones are compared at
 _SHOWN = 3  # views of an episode that its picture shows, before and after
 
 
@@ -326,13 +327,24 @@ def toned_images(scene: SatelliteScene, city: Gaussians) -> list[View]:
         counts = valid & (alpha > 127)
         if not counts.any():
             continue
-        gain, offset = tone(picture[counts], shown[counts].astype(np.float32) / 255, np.ones(int(counts.sum())))
+        gain, offset = tone_of(picture, shown.astype(np.float32) / 255, counts)
         toned = np.round((picture * gain + offset).clip(0, 1) * 255).astype(np.uint8)
         weight = torch.from_numpy(counts.astype(np.float32)).to(city.device)
         views.append(View(camera, torch.from_numpy(toned).to(city.device), weight))
     if not views:
         raise UserError("no satellite image shows the city", file=scene.folder, hint="Is it this world's scene?")
     return views
+
+
+def tone_of(picture: np.ndarray, render: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gain [3] and offset [3] from an image to its render, both [H, W, 3], where `counts` [H, W].
+
+    Both are blurred before: a render lacks detail that its image has, which is no lack of contrast.
+    """
+    weight = counts.astype(np.float32)
+    total = np.maximum(cv2.GaussianBlur(weight, (0, 0), _SOFT), 1e-6)[..., None]
+    own, wanted = (cv2.GaussianBlur(each * weight[..., None], (0, 0), _SOFT) / total for each in (picture, render))
+    return tone(own[counts], wanted[counts], np.ones(int(counts.sum())))
 
 
 def _over(camera: Camera, scene: SatelliteScene, ground: float) -> np.ndarray:

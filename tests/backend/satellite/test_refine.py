@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import small_city
@@ -92,6 +93,17 @@ def test_views_that_nobody_changes_leave_the_city_as_solid_and_as_bright_as_it_w
     (old, alpha, _), (new, solid, _) = seen
     assert np.abs(solid.astype(int) - alpha).mean() < 4
     assert np.abs(new.astype(int) - old).mean() < 6
+
+
+def test_a_soft_render_does_not_take_contrast_from_its_image():
+    random = np.random.default_rng(0)
+    streets = np.kron(random.uniform(0.3, 0.7, (8, 8)), np.ones((20, 20)))[..., None].repeat(3, 2)
+    picture = (streets + random.normal(0, 0.1, streets.shape)).astype(np.float32)
+    counts = np.ones(picture.shape[:2], bool)
+    counts[:, :40] = False
+    render = np.where(counts[..., None], 0.8 * cv2.GaussianBlur(picture, (0, 0), 2) + 0.1, 0)
+    gain, offset = refine.tone_of(picture, render, counts)
+    assert np.allclose(gain, 0.8, atol=0.05) and np.allclose(offset, 0.1, atol=0.03)
 
 
 def test_the_next_episode_begins_with_what_the_last_one_left(world):
