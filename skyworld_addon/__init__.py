@@ -14,6 +14,7 @@ from .operators import (
     satellite,
     select_splats,
     shot,
+    splat_tools,
 )
 from .panels import menu, sidebar
 from .translations import dictionary
@@ -31,6 +32,7 @@ MODULES = (
     assets,
     select_splats,
     edit_splats,
+    splat_tools,
     camera_path,
     camera_views,
     shot,

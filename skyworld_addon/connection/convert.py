@@ -6,14 +6,16 @@ import sys
 from pathlib import Path
 
 from ..errors import UserError
+from ..scene import ply
 
 SECONDS = 1800.0
-SUFFIXES = (".compressed.ply", ".spz", ".splat", ".sog", ".glb", ".usdc")
+SUFFIXES = (".spz", ".splat", ".sog", "meta.json", ".glb", ".usd", ".usda", ".usdc", ".usdz")
+COMPRESSED = ".compressed.ply"
 
 
 def needs_backend(path):
-    """Whether a file's name stands for a format that this add-on does not know by itself."""
-    return str(path).lower().endswith(SUFFIXES)
+    """Whether a file has, by its name or content, a format that this add-on does not know by itself."""
+    return str(path).lower().endswith((COMPRESSED, *SUFFIXES)) or ply.is_compressed(path)
 
 
 def convert(python, source, target):

@@ -11,6 +11,7 @@ from .. import preferences
 from ..connection import convert
 from ..errors import UserError, reports_errors
 from ..jobs import session
+from ..panels.tab import Sidebar
 from ..scene import camera_files, cameras, ply, selection, splats, supersplat
 from ..translations import said
 
@@ -35,15 +36,18 @@ FORMATS = (
 )
 
 
+READ = (".ply", ".spz", ".splat", ".sog", ".glb", ".usd", ".usda", ".usdc", ".usdz")
+
+
 class ImportSplats(bpy.types.Operator, DroppedFiles):
-    """Import Gaussian splats (.ply, and with the backend .spz, .splat, .sog, .glb) or coloured points (.ply)"""
+    """Import Gaussian splats (.ply, and with the backend .spz, .splat, .sog, .glb, USD) or coloured points (.ply)"""
 
     bl_idname = "skyworld.import_splats"
     bl_label = "Import Splats"
     bl_options = {"REGISTER", "UNDO"}
 
     filename_ext = ".ply"
-    filter_glob: StringProperty(default="*.ply;*.spz;*.splat;*.sog;*.glb;*.usdc", options={"HIDDEN"})
+    filter_glob: StringProperty(default=";".join(f"*{suffix}" for suffix in READ), options={"HIDDEN"})
     files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
 
     @reports_errors
@@ -163,6 +167,8 @@ class ImportCameras(bpy.types.Operator, DroppedFiles):
         path = Path(self.filepath)
         if path.name == "world.json":  # one may be dropped
             return bpy.ops.skyworld.import_world(directory=str(path.parent))
+        if path.name == "meta.json":  # a .sog that is not packed
+            return bpy.ops.skyworld.import_splats(filepath=str(path))
         if path.suffix == ".ssproj":
             keys = supersplat.read(path)
             cameras.add_keys(context.scene, path.stem, keys, context.collection)
@@ -231,6 +237,8 @@ def _target(scene):
 
 
 class DropHandler:
+    """Takes files that are dropped into a 3D viewport."""
+
     @classmethod
     def poll_drop(cls, context):
         return context.area is not None and context.area.type == "VIEW_3D"
@@ -240,7 +248,30 @@ class DropSplats(DropHandler, bpy.types.FileHandler):
     bl_idname = "SKYWORLD_FH_splats"
     bl_label = "Gaussian Splats"
     bl_import_operator = "skyworld.import_splats"
-    bl_file_extensions = ".ply;.spz;.splat;.sog"
+    bl_file_extensions = ";".join(READ)
+
+
+class DropPictures(bpy.types.FileHandler):
+    """What worlds and cities are made of, dropped on the tab SkyWorld."""
+
+    @classmethod
+    def poll_drop(cls, context):
+        region = context.region
+        return region is not None and region.type == "UI" and region.active_panel_category == Sidebar.bl_category
+
+
+class DropPhotograph(DropPictures, bpy.types.FileHandler):
+    bl_idname = "SKYWORLD_FH_photograph"
+    bl_label = "Photograph of a World"
+    bl_import_operator = "skyworld.take_photograph"
+    bl_file_extensions = ".jpg;.jpeg;.png;.webp;.tif;.tiff;.exr"
+
+
+class DropImages(DropPictures, bpy.types.FileHandler):
+    bl_idname = "SKYWORLD_FH_satellite"
+    bl_label = "Satellite Images"
+    bl_import_operator = "skyworld.add_satellite_images"
+    bl_file_extensions = ".tif;.tiff;.ntf;.jp2"
 
 
 class DropWorld(DropHandler, bpy.types.FileHandler):
@@ -255,6 +286,8 @@ class DropWorld(DropHandler, bpy.types.FileHandler):
 CLASSES = (
     DropSplats,
     DropWorld,
+    DropPhotograph,
+    DropImages,
     ImportSplats,
     ExportSplats,
     ImportCameras,
@@ -263,12 +296,12 @@ CLASSES = (
 
 
 def import_menu(self, _context):
-    self.layout.operator("skyworld.import_splats", text="Gaussian Splats (.ply, .spz, .sog, .splat, .glb)")
+    self.layout.operator("skyworld.import_splats", text="Gaussian Splats (.ply, .spz, .sog, .splat, .glb, USD)")
     self.layout.operator("skyworld.import_cameras", text="Camera Path (.json, .ssproj, COLMAP)")
 
 
 def export_menu(self, _context):
-    self.layout.operator("skyworld.export_splats", text="Gaussian Splats (.ply, .spz, .sog, .splat, .glb)")
+    self.layout.operator("skyworld.export_splats", text="Gaussian Splats (.ply, .spz, .sog, .splat, .glb, USD)")
     self.layout.operator("skyworld.export_cameras", text="Camera Path (.json, COLMAP)")
 
 

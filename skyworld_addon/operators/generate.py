@@ -188,6 +188,27 @@ class ChoosePath(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class TakePhotograph(bpy.types.Operator):
+    """Take the picture as the photograph that a world is made from"""
+
+    bl_idname = "skyworld.take_photograph"
+    bl_label = "Use as Photograph"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filepath: StringProperty(name="File", description="The picture", subtype="FILE_PATH", options={"SKIP_SAVE"})
+
+    def invoke(self, context, _event):
+        if self.filepath:  # dropped on the panel
+            return self.execute(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context):
+        context.scene.skyworld.photo = self.filepath
+        session.tell(None)
+        return {"FINISHED"}
+
+
 class UseModels(bpy.types.Operator):
     """Make worlds with other models"""
 
@@ -453,6 +474,7 @@ CLASSES = (
     FitPictures,
     UseSeed,
     ChoosePath,
+    TakePhotograph,
     UseModels,
     UseDevice,
     CancelJob,

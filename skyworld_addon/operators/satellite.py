@@ -68,6 +68,8 @@ class AddImages(bpy.types.Operator):
     filter_glob: StringProperty(default=SUFFIXES, options={"HIDDEN"})
 
     def invoke(self, context, _event):
+        if self.files:  # dropped on the panel
+            return self.execute(context)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 

@@ -306,11 +306,8 @@ class Stroke:
         return (lens + 1) / 2 * np.array([width, self._height])
 
 
-class SelectSplatsLasso(OnView, bpy.types.Operator):
-    """Draw around splats to select them, however deep they lie. Shift extends, Ctrl takes away"""
-
-    bl_idname = "skyworld.select_splats_lasso"
-    bl_label = "Lasso Select Splats"
+class ByOutline(OnView):
+    """A gesture with the left button whose outline on the screen takes the splats behind it."""
 
     mode: EnumProperty(
         name="Mode", description="What becomes of the selection so far", items=MODES, options={"SKIP_SAVE"}
@@ -321,9 +318,7 @@ class SelectSplatsLasso(OnView, bpy.types.Operator):
         self._area, self._region = context.area, context.region
         self._handle = bpy.types.SpaceView3D.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
         context.window.cursor_modal_set("CROSSHAIR")
-        context.area.header_text_set(
-            said("Draw around splats to select them    Shift: Extend    Ctrl: Subtract    Esc: Cancel")
-        )
+        context.area.header_text_set(said(self.hint))
         context.window_manager.modal_handler_add(self)
         if event.type == "LEFTMOUSE" and event.value in ("PRESS", "CLICK_DRAG"):
             self._begin(event)
@@ -340,7 +335,7 @@ class SelectSplatsLasso(OnView, bpy.types.Operator):
             self._area.tag_redraw()
         elif event.type == "LEFTMOUSE" and event.value == "RELEASE" and self._points:
             self._end(context)
-            return self._select(context) if len(self._points) > 2 else {"CANCELLED"}
+            return self._select(context) if len(self.outline()) > 2 else {"CANCELLED"}
         return {"RUNNING_MODAL"}
 
     def _begin(self, event):
@@ -351,7 +346,7 @@ class SelectSplatsLasso(OnView, bpy.types.Operator):
     @reports_errors
     def _select(self, context):
         region, data = self._region, context.region_data
-        mask = picking.polygon_mask(self._points, region.width, region.height)
+        mask = picking.polygon_mask(self.outline(), region.width, region.height)
 
         def chosen(obj):
             pose = data.view_matrix @ obj.matrix_world
@@ -367,8 +362,31 @@ class SelectSplatsLasso(OnView, bpy.types.Operator):
         self._area.tag_redraw()
 
     def _draw(self):
-        if bpy.context.region == self._region and len(self._points) > 1:
-            draw_outline(self._points)
+        if bpy.context.region == self._region and len(self.outline()) > 1:
+            draw_outline(self.outline())
+
+
+class SelectSplatsLasso(ByOutline, bpy.types.Operator):
+    """Draw around splats to select them, however deep they lie. Shift extends, Ctrl takes away"""
+
+    bl_idname = "skyworld.select_splats_lasso"
+    bl_label = "Lasso Select Splats"
+    hint = "Draw around splats to select them    Shift: Extend    Ctrl: Subtract    Esc: Cancel"
+
+    def outline(self):
+        return self._points
+
+
+class SelectSplatsBox(ByOutline, bpy.types.Operator):
+    """Draw a rectangle over splats to select them, however deep they lie. Shift extends, Ctrl takes away"""
+
+    bl_idname = "skyworld.select_splats_box"
+    bl_label = "Box Select Splats"
+    hint = "Draw a rectangle over splats to select them    Shift: Extend    Ctrl: Subtract    Esc: Cancel"
+
+    def outline(self):
+        (left, low), (right, high) = self._points[0], self._points[-1]
+        return [(left, low), (right, low), (right, high), (left, high)] if len(self._points) > 1 else []
 
 
 class SelectSplatsBrush(OnView, bpy.types.Operator):
@@ -520,77 +538,24 @@ class PickSplats(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LassoTool(bpy.types.WorkSpaceTool):
-    bl_space_type = "VIEW_3D"
-    bl_context_mode = "OBJECT"
-    bl_idname = "skyworld.lasso_tool"
-    bl_label = "Lasso Select Splats"
-    bl_description = "Draw around splats to select them. Shift extends, Ctrl takes away"
-    bl_icon = "ops.generic.select_lasso"
-    bl_keymap = tuple(
-        ("skyworld.select_splats_lasso", {"type": "LEFTMOUSE", "value": "PRESS", **key}, None)
-        for key in ({}, {"shift": True}, {"ctrl": True})
-    )
-
-
-class BrushTool(bpy.types.WorkSpaceTool):
-    bl_space_type = "VIEW_3D"
-    bl_context_mode = "OBJECT"
-    bl_idname = "skyworld.brush_tool"
-    bl_label = "Brush Select Splats"
-    bl_description = "Paint over splats to select them. Shift extends, Ctrl takes away"
-    bl_icon = "ops.generic.select_circle"
-    bl_keymap = tuple(
-        ("skyworld.select_splats_brush", {"type": "LEFTMOUSE", "value": "PRESS", **key}, None)
-        for key in ({}, {"shift": True}, {"ctrl": True})
-    )
-
-    @staticmethod
-    def draw_settings(_context, layout, tool):
-        layout.prop(tool.operator_properties("skyworld.select_splats_brush"), "radius")
-
-
 CLASSES = (
     SelectAllSplats,
     SelectSplatsBy,
     SelectSplatsInVolume,
     SelectSplatsLasso,
+    SelectSplatsBox,
     SelectSplatsBrush,
     HideSplats,
     RevealSplats,
     PickSplats,
 )
-TOOLS = (LassoTool, BrushTool)
-_keys = []
 
 
 def register():
     for cls in CLASSES:
         bpy.utils.register_class(cls)
-    bpy.utils.register_tool(LassoTool, separator=True, group=True)
-    bpy.utils.register_tool(BrushTool, after={LassoTool.bl_idname})
-    _add_keys()
-
-
-def _add_keys():
-    """Clicks select splat objects: wherever Blender's own click does in a 3D view, ours comes before."""
-    keyconfigs = bpy.context.window_manager.keyconfigs
-    if keyconfigs.addon is None or keyconfigs.default is None:  # without a window
-        return
-    builtin = keyconfigs.default.keymaps.get("3D View")
-    keymap = keyconfigs.addon.keymaps.new("3D View", space_type="VIEW_3D")
-    for item in builtin.keymap_items if builtin else ():
-        if item.idname == "view3d.select" and not (item.ctrl or item.alt) and item.type != "NONE":
-            own = keymap.keymap_items.new("skyworld.pick_splats", item.type, item.value, shift=bool(item.shift))
-            own.properties.extend = bool(item.shift)
-            _keys.append((keymap, own))
 
 
 def unregister():
-    for keymap, item in _keys:
-        keymap.keymap_items.remove(item)
-    _keys.clear()
-    for tool in reversed(TOOLS):
-        bpy.utils.unregister_tool(tool)
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

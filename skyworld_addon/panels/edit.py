@@ -5,7 +5,7 @@ import bpy
 from ..operators.edit_splats import cropped
 from ..operators.select_splats import targets
 from ..scene import crop, selection
-from ..translations import said
+from ..translations import CONTEXT, said
 from .tab import Sidebar
 
 
@@ -42,12 +42,14 @@ def draw_selection(layout, found):
     for action, text in (("SELECT", "All"), ("DESELECT", "None"), ("INVERT", "Invert")):
         row.operator("skyworld.select_all_splats", text=text).action = action
     row = column.row(align=True)
-    row.operator("skyworld.select_splats_lasso", text="Lasso", icon="RESTRICT_SELECT_OFF")
-    row.operator("skyworld.select_splats_brush", text="Brush", icon="BRUSH_DATA")
+    row.operator("skyworld.select_splats_box", text="Box", text_ctxt=CONTEXT)
+    row.operator("skyworld.select_splats_lasso", text="Lasso")
+    row.operator("skyworld.select_splats_brush", text="Brush")
+    row = column.row(align=True)
     row.operator("skyworld.select_splats_in_volume", text="Volume", icon="MESH_CUBE")
-    row = column.row()
-    row.enabled = bool(found)  # a menu asks no operator's poll
-    row.operator_menu_enum("skyworld.select_splats_by", "by", text="Select By", icon="FILTER")
+    by = row.row(align=True)
+    by.enabled = bool(found)  # a menu asks no operator's poll
+    by.operator_menu_enum("skyworld.select_splats_by", "by", text="Select By", icon="FILTER")
     column = layout.column(align=True)
     row = column.row(align=True)
     row.operator("skyworld.hide_splats", text="Hide").unselected = False

@@ -15,6 +15,7 @@ class AddMenu(bpy.types.Menu):
     def draw(self, _context):
         layout = self.layout
         layout.operator_context = "INVOKE_DEFAULT"
+        layout.operator("skyworld.take_photograph", icon="IMAGE_DATA")
         layout.operator("skyworld.generate_world", icon="WORLD")
         layout.operator("skyworld.fit_pictures", icon="OUTLINER_OB_POINTCLOUD")
         layout.operator("skyworld.add_satellite_images")
@@ -63,6 +64,7 @@ class SplatsMenu(bpy.types.Menu):
         layout = self.layout
         layout.operator_context = "INVOKE_DEFAULT"
         layout.operator("skyworld.select_all_splats", icon="RESTRICT_SELECT_OFF")
+        layout.operator("skyworld.select_splats_box")
         layout.operator("skyworld.select_splats_lasso")
         layout.operator("skyworld.select_splats_brush")
         layout.operator("skyworld.select_splats_in_volume")

@@ -97,6 +97,16 @@ def read(path):
         raise UserError("cannot be read ({reason})", file=path, hint=hint, reason=error.strerror) from error
 
 
+def is_compressed(path):
+    """Whether there is a compressed splat PLY at `path`, which the backend reads."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(256)
+    except OSError:
+        return False
+    return head.startswith(b"ply") and b"\nelement chunk" in head
+
+
 def _read_header(file, path):
     if file.readline(16).strip() != b"ply":
         raise UserError("is not a PLY file", file=path, hint="Choose a .ply file of Gaussian splats or points")

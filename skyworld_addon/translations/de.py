@@ -122,7 +122,6 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "Front and Back Layers": "Ebenen vorn und hinten",
     "Full": "Voll",
     "Gaussian Splats": "Gaussian Splats",
-    "Gaussian Splats (.ply, .spz, .sog, .splat, .glb)": "Gaussian Splats (.ply, .spz, .sog, .splat, .glb)",
     "Generate World": "Welt erzeugen",
     "Held Out": "Zurückgehalten",
     "Hide": "Verbergen",
@@ -262,6 +261,23 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "Set field of view instead of leaving it to the program": (
         "Den Bildwinkel setzen, statt ihn dem Programm zu überlassen"
     ),
+    # dropped files, the box
+    "Box Select Splats": "Splats mit Rechteck wählen",
+    "Draw a rectangle over splats to select them    Shift: Extend    Ctrl: Subtract    Esc: Cancel": (
+        "Ein Rechteck über Splats ziehen, um sie zu wählen    Umschalt: Erweitern    Strg: Abziehen    Esc: Abbrechen"
+    ),
+    "Draw a rectangle over splats to select them, however deep they lie. Shift extends, Ctrl takes away": (
+        "Ein Rechteck über Splats ziehen, um sie zu wählen, wie tief sie auch liegen. Umschalt erweitert, Strg zieht ab"
+    ),
+    "Gaussian Splats (.ply, .spz, .sog, .splat, .glb, USD)": "Gauß-Splats (.ply, .spz, .sog, .splat, .glb, USD)",
+    "Import Gaussian splats (.ply, and with the backend .spz, .splat, .sog, .glb, USD) or coloured points (.ply)": (
+        "Gauß-Splats importieren (.ply, mit dem Backend auch .spz, .splat, .sog, .glb, USD), oder farbige Punkte (.ply)"
+    ),
+    "Photograph of a World": "Foto einer Welt",
+    "Satellite Images": "Satellitenbilder",
+    "Take the picture as the photograph that a world is made from": "Das Bild als Foto nehmen, aus dem eine Welt wird",
+    "The picture": "Das Bild",
+    "Use as Photograph": "Als Foto nehmen",
     # jobs
     "Choices": "Auswahl",
     "Computes on the processor": "Rechnet auf dem Prozessor",
@@ -1014,9 +1030,6 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
         "Die gewählten Splats (oder die anderen) im Viewport verbergen; gerendert und exportiert werden sie"
     ),
     "Hide what is not selected": "Verbergen, was nicht gewählt ist",
-    "Import Gaussian splats (.ply, and with the backend .spz, .splat, .sog, .glb) or coloured points (.ply)": (
-        "Gaussian Splats (.ply, mit dem Backend auch .spz, .splat, .sog, .glb) oder farbige Punkte (.ply) importieren"
-    ),
     "Join the selected splat objects into the active one, where and how they stand": (
         "Die gewählten Splat-Objekte mit dem aktiven vereinen, wo und wie sie stehen"
     ),

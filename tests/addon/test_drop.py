@@ -1,18 +1,26 @@
 """Files dropped into the viewport: what Blender then calls, without a file browser."""
 
+import ast
 import importlib.util
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
 import pytest
 
-from skyworld_addon.operators import exchange
+from skyworld_addon.connection import convert
+from skyworld_addon.operators import exchange, satellite
 from skyworld_addon.scene import ply, selection
 from skyworld_addon.scene import splats as room
 
+FORMATS = Path(__file__).resolve().parents[2] / "backend/skyworld/splats/formats/__init__.py"
 
-@pytest.mark.parametrize("handler", [exchange.DropSplats, exchange.DropWorld])
+
+@pytest.mark.parametrize(
+    "handler", [exchange.DropSplats, exchange.DropWorld, exchange.DropPhotograph, exchange.DropImages]
+)
 def test_a_handler_names_an_operator_that_is_there(handler):
     assert bpy.types.FileHandler.bl_rna_get_subclass_py(handler.bl_idname) is handler
     group, name = handler.bl_import_operator.split(".")
@@ -23,6 +31,33 @@ def test_dropped_splats_come_in_at_once(ply_file):
     folder, files = str(ply_file.parent), [{"name": ply_file.name}]
     assert bpy.ops.skyworld.import_splats("INVOKE_DEFAULT", directory=folder, files=files) == {"FINISHED"}
     assert bpy.context.object.name == "hill"
+
+
+def test_all_that_can_be_read_can_be_dropped():
+    (formats,) = [
+        node.value
+        for node in ast.parse(FORMATS.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "FORMATS"
+    ]
+    suffixes = {call.args[0].value for call in formats.elts} - {".compressed.ply"}
+    assert suffixes <= set(exchange.DropSplats.bl_file_extensions.split(";"))
+
+
+def test_a_picture_dropped_on_the_tab_is_the_photograph_and_a_geotiff_a_satellite_image(tmp_path):
+    photo = tmp_path / "hill.jpg"
+    assert bpy.ops.skyworld.take_photograph("INVOKE_DEFAULT", filepath=str(photo)) == {"FINISHED"}
+    dropped = {"directory": str(tmp_path), "files": [{"name": "a.tif"}, {"name": "b.tif"}]}
+    assert bpy.ops.skyworld.add_satellite_images("INVOKE_DEFAULT", **dropped) == {"FINISHED"}
+    assert bpy.context.scene.skyworld.photo == str(photo)
+    assert satellite.images_of(bpy.context.scene.skyworld_city) == [str(tmp_path / "a.tif"), str(tmp_path / "b.tif")]
+    over = SimpleNamespace(region=SimpleNamespace(type="UI", active_panel_category="SkyWorld"))
+    beside = SimpleNamespace(region=SimpleNamespace(type="UI", active_panel_category="Item"))
+    assert exchange.DropPhotograph.poll_drop(over) and not exchange.DropPhotograph.poll_drop(beside)
+
+
+def test_a_compressed_ply_is_known_by_what_is_in_it(tmp_path, ply_file):
+    (tmp_path / "a.ply").write_bytes(b"ply\nformat binary_little_endian 1.0\nelement chunk 3\nproperty float min_x\n")
+    assert convert.needs_backend(tmp_path / "a.ply") and not convert.needs_backend(ply_file)
 
 
 def test_a_dropped_world_is_opened_whole(world_folder):

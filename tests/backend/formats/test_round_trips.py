@@ -199,6 +199,21 @@ def test_usd_keeps_everything_and_stands_where_the_stage_has_it(scene, tmp_path)
     assert max(moved.values()) < 1e-4
 
 
+@pytest.mark.parametrize("suffix", [".usd", ".usda", ".usdz"])
+def test_every_kind_of_usd_file_is_read(scene, tmp_path, suffix):
+    pytest.importorskip("pxr.UsdVol", reason="usd-core is not installed")
+    from pxr import Usd, UsdUtils
+
+    source, target = str(tmp_path / "a.usdc"), str(tmp_path / f"b{suffix}")
+    expected = scene(count=20)
+    formats.write(source, expected)
+    if suffix == ".usdz":
+        assert UsdUtils.CreateNewUsdzPackage(source, target)
+    else:
+        assert Usd.Stage.Open(source).Export(target)
+    np.testing.assert_allclose(formats.read(target).means, expected.means, rtol=1e-5)
+
+
 def test_what_is_no_usd_is_refused_with_a_sentence(tmp_path):
     pytest.importorskip("pxr.UsdVol", reason="usd-core is not installed")
     (tmp_path / "a.usdc").write_bytes(b"PXR-USDC and then nothing")

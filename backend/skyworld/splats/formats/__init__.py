@@ -78,6 +78,8 @@ FORMATS = (
     ),
 )
 
+USD = (".usd", ".usda", ".usdc", ".usdz")
+
 
 def format_of(path: Path | str) -> Format:
     """The format that a file name stands for. Raises UserError for another one."""
@@ -111,6 +113,8 @@ def recognised(path: Path | str) -> Format:
         return formats[".compressed.ply"]
     if Path(path).name.endswith("meta.json"):
         return formats[".sog"]
+    if Path(path).suffix.lower() in USD:  # OpenUSD goes by the name
+        return formats[".usdc"]
     for magic, suffix in (
         (b"ply", ".ply"),
         (b"\x1f\x8b", ".spz"),
