@@ -334,6 +334,7 @@ class ByOutline(OnView):
             self._points.append((event.mouse_region_x, event.mouse_region_y))
             self._area.tag_redraw()
         elif event.type == "LEFTMOUSE" and event.value == "RELEASE" and self._points:
+            self._points.append((event.mouse_region_x, event.mouse_region_y))
             self._end(context)
             return self._select(context) if len(self.outline()) > 2 else {"CANCELLED"}
         return {"RUNNING_MODAL"}

@@ -1,30 +1,15 @@
-"""Run inside Blender's window: the sub-panel of posed pictures before, during and after a job of a fake backend.
-
-BG_PASS_REPOSITORY is the repository, visible inside under the same path.
-"""
-
-import os
-import sys
-import tempfile
-from pathlib import Path
+"""The sub-panel of posed pictures before, during and after a job of a fake backend."""
 
 import bpy
-
-REPOSITORY = Path(os.environ["BG_PASS_REPOSITORY"])
-sys.path[:0] = [str(REPOSITORY / "tests/addon"), str(REPOSITORY / "tests/gui")]
-
-import fake_backend  # noqa: E402
-import panel  # noqa: E402
-from bl_ext.user_default.skyworld import jobs, preferences  # noqa: E402
-from bl_ext.user_default.skyworld.panels import fit  # noqa: E402
-from bl_ext.user_default.skyworld.scene import camera_files, world  # noqa: E402
+import numpy as np
+import window
+from bl_ext.user_default.skyworld import jobs
+from bl_ext.user_default.skyworld.scene import camera_files, world
 
 
 def fitted_world():
     """The world of a fit: splats, and the cameras of pictures taken along a path."""
-    import numpy as np
-
-    root = panel.world_folder()
+    root = window.world_folder("garden")
     (root / "world.json").write_text(
         '{"format": 1, "name": "garden", "held_out": {"views": 3, "psnr": 27.3, "ssim": 0.81}}'
     )
@@ -38,29 +23,21 @@ def fitted_world():
 
 def steps(gui):
     session, scene = jobs.session, bpy.context.scene
-    # Panels cannot be opened by a script: this one is, before it is drawn for the first time
-    bpy.utils.unregister_class(fit.FitPanel)
-    fit.FitPanel.bl_options = set()
-    bpy.utils.register_class(fit.FitPanel)
-    home = Path(tempfile.mkdtemp())
-    (home / "garden").mkdir()
-    bpy.ops.wm.save_as_mainfile(filepath=str(home / "shot.blend"))
-    backend = fake_backend.FakeBackend()
-    settings = preferences.get()
-    settings.backend, settings.url, settings.token = "REMOTE", backend.url, fake_backend.TOKEN
-    yield from panel.open_all(gui)
-    gui.shot("empty", region="UI")
-    scene.skyworld_fit.pictures, scene.skyworld_fit.output = "//garden", "//worlds/garden"
+    home = window.home()
+    (home / "photos").mkdir()
+    bpy.ops.wm.save_as_mainfile(filepath=str(home / "shot.blend"), copy=True)
+    backend = window.connected()
+    yield from window.open_panels(gui, "generate", "fit", "world")
+    yield from window.shot(gui, "fit-empty")
+    scene.skyworld_fit.pictures, scene.skyworld_fit.output = str(home / "photos"), str(home / "garden")
     scene.skyworld_fit.hold_out = 8
-    gui.region("UI").tag_redraw()
-    yield panel.SETTLE
-    gui.shot("ready", region="UI")
+    yield from window.shot(gui, "fit-ready")
     with gui.override():
         bpy.ops.skyworld.fit_pictures()
-    yield from panel.until(lambda: backend.jobs)
+    yield from window.until(lambda: backend.jobs)
     job = backend.jobs[0]
-    assert job["parameters"]["pictures"] == str(home / "garden")
-    backend.pictures[job["id"]] = panel.preview_picture()
+    assert job["parameters"]["pictures"] == str(home / "photos")
+    backend.pictures[job["id"]] = window.preview_picture()
     backend.move(job, "running")
     backend.progress(
         job,
@@ -71,21 +48,17 @@ def steps(gui):
         preview=True,
         message="step 840 of 2,000, loss 0.0713, 41,210 Gaussians",
     )
-    yield from panel.until(lambda: session.previews)
-    gui.shot("running", region="UI")
-    backend.move(job, "failed", error=f"{home / 'garden'}: holds no posed pictures. It needs transforms.json.")
-    yield from panel.until(lambda: session.jobs[job["id"]]["state"] == "failed")
-    gui.shot("failed", region="UI")
+    yield from window.until(lambda: job["id"] in session.previews)
+    yield from window.shot(gui, "fit-running")
+    backend.move(job, "failed", error=f"{home / 'photos'}: holds no posed pictures. It needs transforms.json.")
+    yield from window.until(lambda: session.jobs[job["id"]]["state"] == "failed")
+    yield from window.shot(gui, "fit-failed")
     with gui.override():
         bpy.ops.skyworld.retry_job(job=job["id"])
-    yield 1
+    yield from window.until(lambda: job["state"] == "queued")
     backend.move(job, "running")
     backend.move(job, "done", result={"output": str(fitted_world())})
-    yield from panel.until(lambda: scene.camera)
+    yield from window.until(lambda: scene.camera)
     assert "garden" in bpy.data.collections and (scene.frame_end, scene.render.resolution_x) == (24, 960)
-    gui.shot("done", region="UI")
-    with gui.override():
-        bpy.ops.view3d.view_camera()
-    yield panel.SETTLE
-    gui.shot("camera-view")
+    yield from window.shot(gui, "fit-done")
     backend.close()

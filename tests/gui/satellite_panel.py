@@ -1,35 +1,22 @@
-"""Run inside Blender's window: the panel Satellite before, during and after jobs of a fake backend, and its city.
-
-BG_PASS_REPOSITORY is the repository, visible inside under the same path.
-"""
+"""The panel Satellite before, during and after jobs of a fake backend, and its city."""
 
 import json
 import math
-import os
-import sys
-import tempfile
 from pathlib import Path
 
 import bpy
+import numpy as np
+import window
+from bl_ext.user_default.skyworld import jobs
+from bl_ext.user_default.skyworld.scene import camera_files, world
 
-REPOSITORY = Path(os.environ["BG_PASS_REPOSITORY"])
-sys.path[:0] = [str(REPOSITORY / "tests/addon"), str(REPOSITORY / "tests/gui")]
-
-import fake_backend  # noqa: E402
-import panel  # noqa: E402
-from bl_ext.user_default.skyworld import jobs, preferences  # noqa: E402
-from bl_ext.user_default.skyworld.panels import generate, satellite  # noqa: E402
-from bl_ext.user_default.skyworld.scene import camera_files, world  # noqa: E402
-
-OVERVIEW = REPOSITORY / "docs/pictures/satellite-overview.jpg"
+OVERVIEW = window.REPOSITORY / "docs/pictures/satellite-overview.jpg"
 PLACE = {"latitude": 43.2615, "longitude": 5.4432, "altitude": 180.0, "epsg": 32631}
 
 
 def city():
     """The world of a city: splats, its place on the Earth, a path around it."""
-    import numpy as np
-
-    root = panel.world_folder()
+    root = window.world_folder("quarry_city")
     told = {"format": 1, "name": "quarry_city", "georeference": PLACE, "satellite": {"images": ["img_01"]}}
     (root / "world.json").write_text(json.dumps(told))
     e, radius, poses = world.ELEVATION, 12.0, []
@@ -46,25 +33,17 @@ def city():
 
 def steps(gui):
     session, scene = jobs.session, bpy.context.scene
-    # Panels cannot be opened or closed by a script: these are, before they are drawn for the first time
-    for cls, options in ((satellite.SatellitePanel, set()), (generate.GeneratePanel, {"DEFAULT_CLOSED"})):
-        bpy.utils.unregister_class(cls)
-        cls.bl_options = options
-        bpy.utils.register_class(cls)
-    home = Path(tempfile.mkdtemp())
+    home = window.home()
     names = ("img_01.tif", "img_02.tif", "img_03.tif")
     for name in names:
         (home / name).write_bytes(b"")
-    bpy.ops.wm.save_as_mainfile(filepath=str(home / "shot.blend"))
-    backend = fake_backend.FakeBackend()
-    settings = preferences.get()
-    settings.backend, settings.url, settings.token = "REMOTE", backend.url, fake_backend.TOKEN
-    yield from panel.open_all(gui)
-    gui.shot("empty", region="UI")
+    backend = window.connected()
+    yield from window.open_panels(gui, "satellite", "world")
+    yield from window.shot(gui, "satellite-empty")
     bpy.ops.skyworld.add_satellite_images(directory=str(home), files=[{"name": name} for name in names])
     with gui.override():
         bpy.ops.skyworld.show_satellite_area()
-    yield from panel.until(lambda: backend.jobs)
+    yield from window.until(lambda: backend.jobs)
     job = backend.jobs[0]
     folder = Path(job["parameters"]["output"])
     folder.mkdir()
@@ -72,36 +51,37 @@ def steps(gui):
     backend.pictures[job["id"]] = OVERVIEW.read_bytes()
     backend.move(job, "running")
     backend.progress(job, stage="satellite_overview", fraction=1.0, preview=True)
-    yield from panel.until(lambda: session.previews)
+    yield from window.until(lambda: job["id"] in session.previews)
     backend.move(job, "done")
-    yield from panel.until(lambda: session.jobs[job["id"]]["state"] == "done")
+    yield from window.until(lambda: session.jobs[job["id"]]["state"] == "done")
     bpy.ops.skyworld.take_satellite_middle(percent=50)
-    gui.region("UI").tag_redraw()
-    yield panel.SETTLE
-    gui.shot("ready", region="UI")
+    yield from window.shot(gui, "satellite-ready")
     with gui.override():
         bpy.ops.skyworld.generate_city()
-    yield from panel.until(lambda: len(backend.jobs) == 2)
+    yield from window.until(lambda: len(backend.jobs) == 2)
     job = backend.jobs[1]
-    backend.pictures[job["id"]] = panel.preview_picture()
+    backend.pictures[job["id"]] = window.preview_picture()
     backend.move(job, "running")
     backend.progress(job, stage="heights", fraction=0.22, elapsed=31.0, remaining=104.0, preview=True, message="sweep")
-    yield from panel.until(lambda: job["id"] in session.previews)
-    gui.shot("running", region="UI")
+    yield from window.until(lambda: job["id"] in session.previews)
+    yield from window.shot(gui, "satellite-running")
     backend.move(job, "failed", error=f"{home / 'img_02.tif'}: does not show the area. Leave it out.")
-    yield from panel.until(lambda: session.jobs[job["id"]]["state"] == "failed")
-    gui.shot("failed", region="UI")
+    yield from window.until(lambda: session.jobs[job["id"]]["state"] == "failed")
+    yield from window.shot(gui, "satellite-failed")
     with gui.override():
         bpy.ops.skyworld.retry_job(job=job["id"])
-    yield 1
+    yield from window.until(lambda: job["state"] == "queued")
     backend.move(job, "running")
     backend.move(job, "done", result={"output": str(city())})
-    yield from panel.until(lambda: scene.camera)
+    yield from window.until(lambda: scene.camera)
     assert scene["SRID"] == "EPSG:32631" and scene.camera.name == "Orbit Camera"
     assert bpy.ops.skyworld.refine_city.poll()
-    gui.shot("done", region="UI")
+    yield from window.shot(gui, "satellite-done")
     with gui.override():
-        bpy.ops.view3d.view_camera()
-    yield panel.SETTLE
-    gui.shot("camera-view")
+        bpy.ops.skyworld.refine_city()
+    yield from window.until(lambda: len(backend.jobs) == 3)
+    backend.move(backend.jobs[2], "running")
+    yield from window.until(lambda: session.active())
     backend.close()
+    yield from window.until(lambda: session.state == "lost", 60)
+    yield from window.shot(gui, "satellite-lost")

@@ -1,27 +1,18 @@
-"""Run inside Blender's window: Render Shot as an artist presses it, Blender alive meanwhile."""
+"""Render Shot as an artist presses it, Blender alive meanwhile."""
 
-import os
-import sys
 import time
 from pathlib import Path
 
 import bpy
-
-REPOSITORY = Path(os.environ["BG_PASS_REPOSITORY"])
-sys.path[:0] = [str(REPOSITORY / "tests/addon"), str(REPOSITORY / "tests/gui")]
-
-import fake_backend  # noqa: E402
-import scene_of_splats  # noqa: E402
-from bl_ext.user_default.skyworld import preferences  # noqa: E402
-from bl_ext.user_default.skyworld.scene import ply, splats  # noqa: E402
+import scene_of_splats
+import window
+from bl_ext.user_default.skyworld.scene import ply, splats
 
 FRAMES = 4
 
 
 def steps(gui):
-    backend = fake_backend.FakeBackend()
-    settings = preferences.get()
-    settings.backend, settings.url, settings.token = "REMOTE", backend.url, fake_backend.TOKEN
+    backend = window.connected()
     scene = bpy.context.scene
     splats.add("street", scene_of_splats.make(ply, 2000), scene.collection)
     yield from gui.open_sidebar("SkyWorld")
@@ -38,3 +29,4 @@ def steps(gui):
     assert len(list(Path("/io/take").glob("*.png"))) == len(backend.frames) == FRAMES
     assert film.stat().st_size > 1000
     assert (render.engine, len(bpy.data.scenes)) == ("BLENDER_WORKBENCH", 1)
+    backend.close()

@@ -24,63 +24,108 @@ def tools():
     return tool, extension
 
 
-def in_window(script, picture, seconds=600):
-    """Runs a script of this folder in the window that the tool named by BLENDER_GUI opens."""
+def in_window(script, folder, timeout=600, **settings):
+    """Runs a script of this folder in the window that the tool named by BLENDER_GUI opens; what it printed.
+
+    Its pictures are left in `folder` as window-*.png. settings: for its os.environ, as BG_PASS_*.
+    """
     tool, extension = tools()
     env = {
         **os.environ,
         "BG_BINDS": str(REPOSITORY),
         "BG_PASS_REPOSITORY": str(REPOSITORY),
         "BG_SIZE": "1600x1200",
-        "BG_TIMEOUT": str(seconds),
+        "BG_TIMEOUT": str(timeout),
+        **{f"BG_PASS_{name}": value for name, value in settings.items()},
     }
-    command = ["bash", tool, "shot", extension, str(HERE / script), str(picture)]
-    said = subprocess.run(command, env=env, capture_output=True, text=True, timeout=seconds + 100)
+    command = ["bash", tool, "shot", extension, str(HERE / script), str(folder / "window.png")]
+    said = subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout + 100)
     assert said.returncode == 0, said.stdout[-4000:] + said.stderr[-2000:]
     kept = os.environ.get("SKYWORLD_PICTURES")
     if kept:
-        shutil.copytree(picture.parent, kept, dirs_exist_ok=True)
+        shutil.copytree(folder, kept, dirs_exist_ok=True)
     return said.stdout
 
 
-@pytest.mark.timeout(600)
-def test_the_panel_leads_from_a_photograph_to_a_world_in_the_scene(tmp_path):
-    in_window("panel.py", tmp_path / "pictures" / "panel.png")
-    for state in ("first", "ready", "running", "cancelling", "failed", "done", "lost"):
-        assert (tmp_path / "pictures" / f"panel-{state}.png").stat().st_size > 5_000
+class Window:
+    """What several scripts left that ran one after the other in one window."""
+
+    def __init__(self, folder, *scripts):
+        self.folder = folder
+        self.log = in_window("several.py", folder, SCRIPTS=",".join(scripts))
+
+    def passed(self, script, *pictures):
+        """Asserts that a script passed; the sizes of its pictures."""
+        assert f"script {script}: passed" in self.log, self.log[-6000:]
+        sizes = [(self.folder / f"window-{picture}.png").stat().st_size for picture in pictures]
+        assert all(size > 5_000 for size in sizes)
+        return sizes
 
 
-@pytest.mark.timeout(600)
-def test_the_panel_leads_from_posed_pictures_to_a_world_in_the_scene(tmp_path):
-    in_window("fit_panel.py", tmp_path / "pictures" / "fit.png")
-    for state in ("empty", "ready", "running", "failed", "done"):
-        assert (tmp_path / "pictures" / f"fit-{state}.png").stat().st_size > 5_000
+@pytest.fixture(scope="module")
+def panels(tmp_path_factory):
+    """A window with the panels; the last of the scripts switches the add-on off and on."""
+    scripts = ("panel", "fit_panel", "satellite_panel", "models_preferences", "languages")
+    return Window(tmp_path_factory.mktemp("panels"), *scripts)
 
 
-@pytest.mark.timeout(600)
-def test_the_panel_leads_from_satellite_images_to_a_city_in_the_scene(tmp_path):
-    in_window("satellite_panel.py", tmp_path / "pictures" / "satellite.png")
-    for state in ("empty", "ready", "running", "failed", "done"):
-        assert (tmp_path / "pictures" / f"satellite-{state}.png").stat().st_size > 5_000
+@pytest.fixture(scope="module")
+def view(tmp_path_factory):
+    """A window with splats in its viewport; the last of the scripts opens a second one."""
+    return Window(tmp_path_factory.mktemp("view"), "viewport", "editing", "drop", "shot")
 
 
-@pytest.mark.timeout(600)
-def test_the_preferences_list_models_and_ask_for_their_licences_before_a_download(tmp_path):
-    in_window("models_preferences.py", tmp_path / "pictures" / "models.png")
-    for state in ("first", "listed", "running", "licences"):
-        assert (tmp_path / "pictures" / f"models-{state}.png").stat().st_size > 5_000
+@pytest.mark.timeout(700)
+def test_the_panel_leads_from_a_photograph_to_a_world_in_the_scene(panels):
+    states = ("first", "ready", "running", "cancelling", "failed", "done", "lost")
+    panels.passed("panel", *(f"panel-{state}" for state in states))
 
 
-@pytest.mark.timeout(600)
-def test_the_panel_speaks_german_is_read_on_light_themes_and_leaves_nothing_behind(tmp_path):
-    in_window("languages.py", tmp_path / "pictures" / "lang.png")
-    for state in ("first-dark", "dark", "light", "german", "german-first", "enabled-again"):
-        assert (tmp_path / "pictures" / f"lang-{state}.png").stat().st_size > 5_000
+@pytest.mark.timeout(700)
+def test_the_panel_leads_from_posed_pictures_to_a_world_in_the_scene(panels):
+    panels.passed("fit_panel", *(f"fit-{state}" for state in ("empty", "ready", "running", "failed", "done")))
 
 
-@pytest.mark.timeout(600)
-def test_render_shot_writes_frames_and_film_while_the_window_lives(tmp_path):
-    in_window("shot.py", tmp_path / "pictures" / "shot.png")
+@pytest.mark.timeout(700)
+def test_the_panel_leads_from_satellite_images_to_a_city_in_the_scene(panels):
+    states = ("empty", "ready", "running", "lost", "failed", "done")
+    panels.passed("satellite_panel", *(f"satellite-{state}" for state in states))
+
+
+@pytest.mark.timeout(700)
+def test_the_preferences_list_models_and_ask_for_their_licences_before_a_download(panels):
+    states = ("first", "listed", "running", "licences")
+    panels.passed("models_preferences", *(f"models-{state}" for state in states))
+
+
+@pytest.mark.timeout(700)
+def test_the_panel_speaks_german_is_read_on_light_themes_and_leaves_nothing_behind(panels):
+    states = ("dark", "light", "german", "german-first", "enabled-again")
+    panels.passed("languages", *(f"lang-{state}" for state in states))
+
+
+@pytest.mark.timeout(700)
+def test_render_shot_writes_frames_and_film_while_the_window_lives(view):
+    view.passed("shot")
+
+
+@pytest.mark.timeout(700)
+def test_the_viewport_shows_splats_among_blenders_objects(view):
+    states = ("splats", "cube", "path", "hidden")
+    *_, path, hidden = view.passed("viewport", *(f"viewport-{state}" for state in states))
+    assert hidden < 0.7 * path, "what is hidden is not drawn"
+
+
+@pytest.mark.timeout(700)
+def test_an_artist_picks_crops_selects_deletes_and_takes_it_back(view):
+    states = ("picked", "lasso", "deleted", "brush", "crop")
+    picked, *_, crop = view.passed("editing", *(f"editing-{state}" for state in states))
+    assert crop < 0.9 * picked, "what is cropped away is not drawn"
+
+
+@pytest.mark.timeout(700)
+def test_files_are_dropped_into_the_viewport_and_on_the_tab(view):
+    view.passed("drop")
 
 
 @pytest.mark.timeout(300)
@@ -115,13 +160,14 @@ def test_a_photograph_becomes_a_world_and_a_frame_with_the_real_backend(tmp_path
         shared = REPOSITORY / "build" / "gui"  # the window sees the repository under its own path
         shutil.rmtree(shared, ignore_errors=True)
         shared.mkdir(parents=True)
-        os.environ.update(
-            BG_PASS_URL=said["url"],
-            BG_PASS_TOKEN=said["token"],
-            BG_PASS_PHOTO=str(REPOSITORY / "docs" / "sample" / "hill_village.jpg"),
-            BG_PASS_OUTPUT=str(shared / "world"),
+        log = in_window(
+            "photo_to_shot.py",
+            tmp_path,
+            URL=said["url"],
+            TOKEN=said["token"],
+            PHOTO=str(REPOSITORY / "docs" / "sample" / "hill_village.jpg"),
+            OUTPUT=str(shared / "world"),
         )
-        log = in_window("photo_to_shot.py", tmp_path / "pictures" / "real.png")
         assert "longest hold of the main thread" in log
         assert (shared / "world" / "shots" / "f12.png").stat().st_size > 50_000
 
@@ -135,16 +181,18 @@ def test_a_scene_of_satellite_images_becomes_a_city_and_is_refined_with_the_real
     numbers = {"format": 1, "samples": 1, "pixels": 96, "iterations": 10, "densify_end": 0, "reset_every": 0}
     (shared / "curriculum.json").write_text(json.dumps(episode | numbers))
     with backend_process(tmp_path / "state") as said:
-        os.environ.update(
-            BG_PASS_URL=said["url"],
-            BG_PASS_TOKEN=said["token"],
-            BG_PASS_SCENE=str(REPOSITORY / "tests" / "data" / "scenes" / "city"),
-            BG_PASS_CURRICULUM=str(shared / "curriculum.json"),
-            BG_PASS_OUTPUT=str(shared / "city"),
+        in_window(
+            "satellite_city.py",
+            tmp_path,
+            timeout=1800,
+            URL=said["url"],
+            TOKEN=said["token"],
+            SCENE=str(REPOSITORY / "tests" / "data" / "scenes" / "city"),
+            CURRICULUM=str(shared / "curriculum.json"),
+            OUTPUT=str(shared / "city"),
         )
-        in_window("satellite_city.py", tmp_path / "pictures" / "city.png", seconds=1800)
     for state in ("overview", "running", "city", "refined"):
-        assert (tmp_path / "pictures" / f"city-{state}.png").stat().st_size > 5_000
+        assert (tmp_path / f"window-{state}.png").stat().st_size > 5_000
 
 
 @contextlib.contextmanager
@@ -157,23 +205,3 @@ def backend_process(state):
     finally:
         process.stdin.close()
         process.wait(20)
-
-
-@pytest.mark.timeout(600)
-def test_the_viewport_shows_splats_among_blenders_objects(tmp_path):
-    in_window("viewport.py", tmp_path / "pictures" / "viewport.png")
-    sizes = {
-        state: (tmp_path / "pictures" / f"viewport-{state}.png").stat().st_size
-        for state in ("splats", "cube", "path", "hidden")
-    }
-    assert sizes["hidden"] < 0.7 * sizes["path"], "what is hidden is not drawn"
-
-
-@pytest.mark.timeout(600)
-def test_an_artist_picks_crops_selects_deletes_and_takes_it_back(tmp_path):
-    in_window("editing.py", tmp_path / "pictures" / "editing.png")
-    sizes = {
-        state: (tmp_path / "pictures" / f"editing-{state}.png").stat().st_size
-        for state in ("picked", "lasso", "deleted", "brush", "crop")
-    }
-    assert sizes["crop"] < 0.9 * sizes["picked"], "what is cropped away is not drawn"
