@@ -123,7 +123,9 @@ class Session:
         self._ask(kind, self._job, "POST", f"/jobs/{job_id}/retry")
 
     def active(self):
-        """The job that is shown large: the one running, else the newest in the queue; or None."""
+        """The job that is shown large: the one running, else the newest in the queue; or None, as without a backend."""
+        if self.state in ("off", "lost"):
+            return None
         alive = [job for job in self.jobs.values() if job["state"] not in ENDED]
         running = [job for job in alive if job["state"] == "running"]
         return (running or alive or [None])[-1]

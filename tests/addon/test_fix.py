@@ -121,6 +121,7 @@ def test_a_backend_lost_while_it_makes_a_city_is_told_where_the_city_is_made(bac
     backend.close()
     pump(lambda: session.state == "lost")
     assert session.place == "satellite_city"
+    assert session.active() is None, "whether it goes on is not known: the button may be pressed again"
 
 
 def test_a_render_without_backend_brings_the_button_into_the_panel_shot(splats, tmp_path, monkeypatch):
