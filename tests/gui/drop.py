@@ -1,4 +1,4 @@
-"""Files dragged from a file browser into the viewport and onto the tab SkyWorld. The last: the window stays split."""
+"""Files dragged from a file browser into the viewport and onto the tab SkyWorld. The window stays split."""
 
 import shutil
 import subprocess

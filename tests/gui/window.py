@@ -64,7 +64,9 @@ def fresh(gui):
     jobs.session.jobs = {}
     old, scene = list(bpy.data.scenes), bpy.data.scenes.new("Scene")
     gui.window.scene = scene
-    bpy.data.batch_remove([*old, *bpy.data.objects, *bpy.data.collections, *bpy.data.pointclouds])
+    for each in old:
+        bpy.data.scenes.remove(each)
+    bpy.data.batch_remove([*bpy.data.objects, *bpy.data.collections, *bpy.data.pointclouds])
     region = gui.area.spaces.active.region_3d
     region.view_perspective = "PERSP"
 

@@ -20,7 +20,7 @@ def make(parameters: ProxyParameters) -> Iterator[Progress]:
     """Writes `parameters.output`; yields progress. Raises UserError where there are no splats or no surface."""
     from skyworld.proxy.files import write_mesh
     from skyworld.proxy.fusion import Volume
-    from skyworld.proxy.surface import clustered, largest_parts, surface_nets
+    from skyworld.proxy.surface import clustered, compact, in_sight, largest_parts, surface_nets
     from skyworld.splats import formats
     from skyworld.splats.device import pick_device
     from skyworld.splats.rasterize.passes import drawer
@@ -51,7 +51,10 @@ def make(parameters: ProxyParameters) -> Iterator[Progress]:
         hint = "Raise the radius, so that it holds what is around the viewpoint"
         raise UserError("no surface was found in these splats", file=file, hint=hint)
     vertices, triangles = clustered(vertices, triangles, parameters.triangles)
-    write_mesh(parameters.output, volume.origin + volume.edge * vertices, triangles)
+    vertices = volume.origin + volume.edge * vertices
+    yield Progress(0.92, "leaving out what nobody sees")
+    triangles = triangles[in_sight(vertices, triangles, cameras, volume.edge / 2)]
+    write_mesh(parameters.output, *compact(vertices, triangles))
     yield Progress(1.0, f"{len(triangles):,} triangles in {parameters.output}")
 
 

@@ -1,6 +1,12 @@
 """The surface of a distance field as a mesh: naive surface nets (Gibson 1998), and fewer triangles by clustering."""
 
+from collections.abc import Iterable
+
 import numpy as np
+
+from skyworld.splats.rasterize.occluders import Occluders
+
+RINGS = 2  # of triangles around one that are asked with it: a small one may fall between the pixels
 
 
 def surface_nets(distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -61,10 +67,32 @@ def largest_parts(triangles: np.ndarray, count: int, least: int) -> np.ndarray:
     return triangles[sizes[part[triangles[:, 0]]] >= least]
 
 
+def in_sight(vertices: np.ndarray, triangles: np.ndarray, cameras: Iterable, slack: float) -> np.ndarray:
+    """[T] whether cameras see most of the triangles around one: not so under the ground, through a gap at most.
+
+    slack: metres that the middle of a triangle may lie behind the nearest surface.
+    """
+    mesh, middles = Occluders(vertices, triangles), vertices[triangles].mean(1)
+    seen = np.zeros(len(triangles), bool)
+    for camera in cameras:
+        x, y, z = ((middles - camera.position) @ camera.rotation).T
+        (fx, _, cx), (_, fy, cy), _ = camera.K.tolist()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            column, row = fx * x / z + cx, fy * y / z + cy
+        inside = np.flatnonzero((z > 0) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height))
+        nearest = mesh.depth(camera)[row[inside].astype(int), column[inside].astype(int)]
+        seen[inside[z[inside] <= nearest + slack]] = True
+    share, uses = seen.astype(float), np.maximum(np.bincount(triangles.reshape(-1), minlength=len(vertices)), 1)
+    for _ in range(RINGS):
+        around = np.bincount(triangles.reshape(-1), np.repeat(share, 3), len(vertices)) / uses
+        share = around[triangles].mean(1)
+    return share >= 0.5
+
+
 def clustered(vertices: np.ndarray, triangles: np.ndarray, budget: int) -> tuple[np.ndarray, np.ndarray]:
     """At most `budget` triangles: vertices of one cell of a grid become their mean (Rossignac and Borrel 1993)."""
     low, high = 0.0, float(np.ptp(vertices, axis=0).max())
-    kept = _compact(vertices, triangles)
+    kept = compact(vertices, triangles)
     if len(triangles) <= budget:
         return kept
     for _ in range(12):
@@ -89,9 +117,10 @@ def _merged(vertices, triangles, edge):
     a, b, c = merged.T
     merged = merged[(a != b) & (b != c) & (c != a)]
     _, first = np.unique(np.sort(merged, 1), axis=0, return_index=True)
-    return _compact(means, merged[np.sort(first)])
+    return compact(means, merged[np.sort(first)])
 
 
-def _compact(vertices, triangles):
+def compact(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same without vertices that no triangle uses."""
     used, rows = np.unique(triangles, return_inverse=True)
     return vertices[used], rows.reshape(-1, 3)

@@ -11,7 +11,7 @@ from skyworld.errors import UserError
 from skyworld.parameters import ProxyParameters
 from skyworld.proxy import make as proxy
 from skyworld.proxy.files import write_mesh
-from skyworld.proxy.surface import clustered, surface_nets
+from skyworld.proxy.surface import clustered, compact, in_sight, surface_nets
 from skyworld.splats import Gaussians
 from skyworld.splats.formats.ply import write_ply
 from skyworld.splats.rasterize.occluders import read_ply_mesh
@@ -97,6 +97,17 @@ def test_the_surface_of_a_ball_is_closed_and_faces_outwards():
     assert volume == pytest.approx(4 / 3 * np.pi * 8**3, rel=0.02)
     fewer = clustered(vertices, triangles, 300)
     assert len(fewer[1]) <= 300 and np.abs(np.linalg.norm(fewer[0] - 11.4, axis=1) - 8).max() < 1
+
+
+def test_what_nobody_sees_is_left_out():
+    square = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], float)
+    up = np.array([0, 0, 0.5])
+    vertices = np.concatenate([4 * square, square - up, square + up])  # ground, something below it, something above
+    triangles = np.array([[0, 1, 2], [0, 2, 3]])
+    triangles = np.concatenate([triangles, triangles + 4, triangles + 8])
+    seen = in_sight(vertices, triangles, list(proxy.rig(np.array([0, 0, 1.5]), 1.0)), 0.1)
+    assert seen.tolist() == [True, True, False, False, True, True]
+    assert len(compact(vertices, triangles[seen])[0]) == 8
 
 
 def test_splats_without_surface_are_said(monkeypatch, tmp_path, floor_and_wall):
