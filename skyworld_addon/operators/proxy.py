@@ -11,7 +11,7 @@ from ..jobs import session
 from ..scene import occluders, world
 from ..translations import CONTEXT
 
-KIND, FILE = "proxy", "proxy.ply"
+KIND, FILE, MATERIAL = "proxy", "proxy.ply", "SkyWorld Proxy"
 COLLIDES = "skyworld_proxy_collides"
 
 
@@ -85,10 +85,28 @@ def add(collection, vertices, triangles):
     mesh.validate()
     obj = bpy.data.objects.new(name, mesh)
     obj.is_shadow_catcher, obj.display_type = True, "WIRE"
+    mesh.materials.append(_material())
     if collection.get(COLLIDES):
         obj.modifiers.new("Collision", "COLLISION")
     collection.objects.link(obj)
     return obj
+
+
+def _material():
+    """White for Cycles, whose light it throws back on objects; for EEVEE, which has no shadow catcher, nothing."""
+    material = bpy.data.materials.get(MATERIAL)
+    if material:
+        return material
+    material = bpy.data.materials.new(MATERIAL)
+    if bpy.app.version < (5, 0, 0):  # later all materials have nodes
+        material.use_nodes = True
+    tree = material.node_tree
+    tree.nodes.clear()
+    for row, (engine, shader) in enumerate((("CYCLES", "BsdfDiffuse"), ("EEVEE", "BsdfTransparent"))):
+        surface, output = tree.nodes.new(f"ShaderNode{shader}"), tree.nodes.new("ShaderNodeOutputMaterial")
+        surface.location, output.location, output.target = (0, -200 * row), (200, -200 * row), engine
+        tree.links.new(surface.outputs[0], output.inputs["Surface"])
+    return material
 
 
 def bring_in(job):

@@ -26,7 +26,8 @@ def _has_faces(curve):
 def is_solid(instance):
     """Whether it hides what is behind it: proxies that only catch shadow do not."""
     obj = instance.object
-    return instance.show_self and obj.type in SOLID and obj.visible_camera and not obj.is_shadow_catcher
+    is_seen = obj.original.visible_camera  # the evaluated one may be hidden from Cycles, where another engine draws it
+    return instance.show_self and obj.type in SOLID and is_seen and not obj.is_shadow_catcher
 
 
 def encode(depsgraph):

@@ -577,13 +577,15 @@ def test_an_engine_without_shadow_catchers_gets_the_shadows_with_the_layers(scen
     ground.data.materials.clear()
     blocker = cube(scene, scene.camera.matrix_world @ Vector((-1, 0, -4)))
     blocker.visible_camera = False
+    cube(scene, scene.camera.matrix_world @ Vector((1, 0, -4)))
     bpy.ops.skyworld.set_up_compositing()
     layered = layers.scene_of(scene)
     layered.render.image_settings.file_format = "OPEN_EXR"
     layered.cycles.use_denoising, layered.render.filepath = False, str(tmp_path / "layers.exr")
     bpy.ops.render.render(write_still=True, scene=layered.name)
     pixels = pixels_of(layered.render.filepath)
-    assert pixels[8, :16, 0].min() < 0.05 and pixels[8, 24, 0] == pytest.approx(0.3, abs=0.01)
+    assert pixels[8, :16, 0].min() < 0.05 and pixels[8, 31, 0] == pytest.approx(0.3, abs=0.01)
+    assert b"element vertex 8" in backend.splats[backend.frames[0]["views"][0]["occluders"]], "one cube is seen"
 
 
 def test_a_frame_that_lacks_its_layers_cannot_be_taken_for_a_good_one(scene, backend, tmp_path):

@@ -36,6 +36,8 @@ def test_a_proxy_is_made_of_the_world_and_catches_shadow(backend, world_folder, 
     pump(lambda: "valley Proxy" in bpy.data.objects)
     obj = bpy.data.objects["valley Proxy"]
     assert obj.is_shadow_catcher and [m.type for m in obj.modifiers] == ["COLLISION"]
+    outputs = {node.target: node for node in obj.active_material.node_tree.nodes if hasattr(node, "target")}
+    assert outputs["EEVEE"].inputs["Surface"].links[0].from_node.bl_idname == "ShaderNodeBsdfTransparent"
     assert len(obj.data.polygons) == 2 and obj.data.polygons[0].normal.z == pytest.approx(1)
     np.testing.assert_allclose([vertex.co for vertex in obj.data.vertices], CORNERS)
 
