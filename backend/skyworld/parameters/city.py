@@ -145,6 +145,7 @@ class _Images(Parameters):
     reference: str = _field(SatelliteReconstructParameters, "reference")
     block: float = _field(SatelliteReconstructParameters, "block")
     steps: int = _field(SatelliteReconstructParameters, "steps")
+    depth: str = _field(SatelliteReconstructParameters, "depth")
 
     @field_validator("images", mode="before")
     @classmethod

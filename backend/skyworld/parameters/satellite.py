@@ -173,5 +173,11 @@ class SatelliteReconstructParameters(Parameters):
         description="Images to fit to, in place of the quality's number; 0 keeps that",
         json_schema_extra={"advanced": True},
     )
+    depth: str = Field(
+        "",
+        title="Depth Model",
+        description="Hub id or folder of a model whose idea of lower views the fit is to follow; none if left out",
+        json_schema_extra={"advanced": True},
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Of everything that is drawn by lot")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="Where to compute")

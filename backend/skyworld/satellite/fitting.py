@@ -2,7 +2,7 @@
 
 Otherwise than there, geometry comes first: fitting begins with the sheet of a height map and its walls. On real images
 the height map is better than what any fit from points finds. A Gaussian may be held at its place as firmly as the
-height map is sure of it (`anchor`), and pseudo-cameras may compare depth with the sheet's (`shape`); neither helped.
+height map is sure of it (`anchor`); pseudo-cameras may compare depth with the sheet's or a model's (`shape`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from skyworld.errors import UserError
+from skyworld.models.roles import DepthEstimator
 from skyworld.progress import Progress
 from skyworld.satellite import pseudo
 from skyworld.satellite.export import DRAWING
@@ -39,7 +40,7 @@ _TONED = 200_000  # Gaussians that are enough to tell the images' tones by
 
 @dataclass(frozen=True)
 class Settings:
-    """How to fit. Terms that benchmarks/satellite.py does not find to help are left out: entropy, shape, anchor.
+    """How to fit. Terms that benchmarks/satellite.py does not find to help are left out: entropy, shape.
 
     steps:      images taken.
     coarseness: distance of the sheet's Gaussians in pixels of the finest image.
@@ -59,7 +60,7 @@ class Settings:
     entropy: float = 0.0
     shape: float = 0.0
     pseudo: int = 24
-    anchor: float = 0.0
+    anchor: float = 0.5
     smooth: bool = False
     rate: float = 6e-3
     seed: int = 0
@@ -129,12 +130,14 @@ def fitted(
     reference: int = 0,
     held_out: Sequence[Sight] = (),
     kept: Path | None = None,
+    estimator: DepthEstimator | None = None,
 ) -> Iterator[Progress]:
     """Yields progress; returns the Gaussians in the light of the reference image, the 3D filter folded in.
 
-    held_out: images that end the fit when they become worse, by what they share with the others; their tone does not
-              matter.
-    kept:     file for checkpoints: a fit that was stopped goes on from there. Removed at the end.
+    held_out:  images that end the fit when they become worse, by what they share with the others; their tone does not
+               matter.
+    kept:      file for checkpoints: a fit that was stopped goes on from there. Removed at the end.
+    estimator: whose depth the pseudo-cameras hold, in place of the sheet's.
     """
     device = start.sheet.device
     gaussians = begun(start.sheet, settings)
@@ -148,7 +151,7 @@ def fitted(
         side = max(sight.camera.width for sight in start.sights)
         seen_from = pseudo.cameras(height_map, settings.pseudo, int(np.clip(side, 64, 1024)), settings.seed)
         # One step of ten, as in Skyfall-GS.
-        views += pseudo.views(start.sheet, seen_from, share=len(views) / 9)
+        views += pseudo.views(start.sheet, seen_from, len(views) / 9, estimator)
         terms.append(Term("depth_pearson", settings.shape))
     light = Appearance(len(views), settings.seed) if settings.appearance else None
     judge = _Judge([shared(start.sheet, sight) for sight in held_out], light, reference) if held_out else None

@@ -1,8 +1,9 @@
 """Pseudo-cameras: lower views that no image shows, in which the Gaussians must keep the shape that is known of them.
 
 Skyfall-GS (arXiv 2510.15869, section 3.2) compares the depth that such views render with what a monocular model makes
-of the render. Here the shape is that of the sheet: roofs at their heights and vertical walls below them. Views orbit
-places on the ground as it was estimated, not at height 0.
+of the render. Here the shape is what a depth model makes of the sheet where one is chosen, else that of the sheet
+itself: roofs at their heights and vertical walls below them. Views orbit places on the ground as it was estimated, not
+at height 0.
 """
 
 import math
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 from skyworld.camera import Camera, look_at
+from skyworld.models.roles import DepthEstimator
 from skyworld.satellite.height_map import HeightMap
 from skyworld.splats.gaussians import Gaussians
 from skyworld.splats.rasterize import rasterize
@@ -55,12 +57,16 @@ def cameras(height_map: HeightMap, count: int, pixels: int, seed: int = 0) -> li
 
 
 @torch.no_grad()
-def views(sheet: Gaussians, cameras: list[Camera], share: float) -> list[View]:
-    """Views that hold the depth of the sheet and no picture; inf where the sheet ends. share: of all of them, relative
-    to one image."""
+def views(sheet: Gaussians, cameras: list[Camera], share: float, estimator: DepthEstimator | None = None) -> list[View]:
+    """Views that hold a depth and no picture; inf where the sheet ends or the estimator says nothing. share: of all of
+    them, relative to one image."""
     found = []
     for camera in cameras:
         drawn = rasterize(sheet, [camera])
-        depth = torch.where(drawn.alpha[0] > 0.5, drawn.depth[0], torch.inf)
+        depth = drawn.depth[0]
+        if estimator is not None:
+            told = estimator.estimate(drawn.colour[0].clamp(0, 1).cpu().numpy(), camera)
+            depth = torch.from_numpy(np.where(told.valid, told.depth, np.inf).astype(np.float32)).to(depth.device)
+        depth = torch.where(drawn.alpha[0] > 0.5, depth, torch.inf)
         found.append(View(camera, None, share=share / len(cameras), depth=depth))
     return found

@@ -18,6 +18,8 @@ from skyworld.camera import Camera, look_at
 from skyworld.camera.formats import nerfstudio
 from skyworld.camera.paths import CameraPath
 from skyworld.errors import UserError
+from skyworld.models.roles import Provenance
+from skyworld.models.roster import Roster
 from skyworld.parameters import SatelliteReconstructParameters
 from skyworld.progress import Progress, stages
 from skyworld.satellite import blocks, border, fitting, pseudo
@@ -30,10 +32,12 @@ from skyworld.splats.gaussians import NAMES, Gaussians
 from skyworld.world import World, atomic_write, digest
 
 # Raise it when the same inputs give another result.
-VERSION = 2
+VERSION = 3
 HEIGHTS = ("dsm.tif", "dsm.npz", "height.tif", "height.npz")  # where a scene keeps its height map
 # The paths that every city gets: elevation in degrees; the last one is where Skyfall-GS judges its cities.
 ORBITS = (60, 45, 17)
+DEPTH = "depth"  # the role
+_SHAPE = 0.05  # weight of what a depth model says
 _FRAMES, _FPS, _SIZE = 240, 24, (1280, 720)
 
 
@@ -51,7 +55,13 @@ def reconstruct(parameters: SatelliteReconstructParameters) -> Iterator[Progress
     reference = _reference(scene, parameters.reference)
     settings = {"preview": fitting.PREVIEW, "full": fitting.FULL}[parameters.quality]
     settings = replace(settings, seed=parameters.seed, steps=parameters.steps or settings.steps)
+    roster = Roster(overrides={DEPTH: parameters.depth}, device=device)
+    roster.require([DEPTH])
+    estimator = roster.provenance(DEPTH)
+    if estimator is not None:
+        settings = replace(settings, shape=_SHAPE)
     world = World.create(parameters.output)
+    _record_model(world, estimator)
     where = scene.georeference
     world.record("georeference", None if where is None else where.to_json())
     world.record("satellite", {"scene": str(scene.folder), "images": [image.name for image in scene.images]})
@@ -64,16 +74,23 @@ def reconstruct(parameters: SatelliteReconstructParameters) -> Iterator[Progress
         "settings": asdict(settings),
         "reference": reference,
         "block": parameters.block,
+        "depth": None if estimator is None else asdict(estimator),
     }
 
     def city(scratch: Path) -> Iterator[Progress]:
-        gaussians = yield from _city(scene, height_map, settings, reference, parameters.block, device, scratch)
+        model = roster.get(DEPTH)
+        gaussians = yield from _city(scene, height_map, settings, reference, parameters.block, device, scratch, model)
         with atomic_write(world.path("splats.ply")) as temporary:
             write_ply(temporary, gaussians.to("cpu"))
         yield from _maps(world, gaussians, scene, height_map)
 
     outputs = ("splats.ply", "ortho.png", "dsm.npz", *(f"cameras/orbit_{elevation}.json" for elevation in ORBITS))
     yield from stages(("city", 1.0, world.stage("city", inputs, outputs, city)))
+
+
+def _record_model(world: World, estimator: Provenance | None) -> None:
+    others = [model for model in world.document.get("models", []) if model.get("role") != DEPTH]
+    world.record("models", [*others, *([asdict(estimator)] if estimator else [])])
 
 
 def _height_file(scene: SatelliteScene, wish: Path | None) -> Path:
@@ -97,7 +114,7 @@ def _reference(scene: SatelliteScene, wish: str) -> int:
     raise UserError(f"no image is named or dated {wish}", file=scene.folder, hint=f"There are {names}")
 
 
-def _city(scene, height_map, settings, reference, size, device, scratch) -> Iterator[Progress]:
+def _city(scene, height_map, settings, reference, size, device, scratch, estimator=None) -> Iterator[Progress]:
     """All blocks, one after the other; what is done lies in `scratch`."""
     cuts = blocks.cut(border.wider(scene.box, height_map.cell), size)
     yield Progress(0.0, f"{len(scene.images)} images, {len(cuts)} block{'s' if len(cuts) > 1 else ''}")
@@ -122,9 +139,9 @@ def _city(scene, height_map, settings, reference, size, device, scratch) -> Iter
         light = sum(sight is not None for sight in seen[:reference]) if seen[reference] is not None else 0
         held = [blocks.crop_sight(fitting.sight_of(image, scene), block.outer) for image in scene.held_out]
         start = fitting.prepared(local, chosen, spacing, device)
-        reports = fitting.fitted(
-            start, local, settings, light, [sight for sight in held if sight], scratch / f"block_{index:03d}_fit.pt"
-        )
+        held = [sight for sight in held if sight]
+        kept = scratch / f"block_{index:03d}_fit.pt"
+        reports = fitting.fitted(start, local, settings, light, held, kept, estimator)
         gaussians = yield from _told(reports, index, len(cuts))
         _save(file, block.keeps(gaussians))
     return border.straight(Gaussians.concatenate([_load(file) for file in files]), height_map)

@@ -1,6 +1,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from scipy.ndimage import gaussian_filter, median_filter
 from skyworld.camera import Camera
 from skyworld.camera.formats import nerfstudio
 from skyworld.errors import UserError
+from skyworld.models.roles import DepthEstimate
 from skyworld.parameters import SatelliteReconstructParameters
-from skyworld.satellite import fitting, pseudo
+from skyworld.satellite import blocks, fitting, pseudo
 from skyworld.satellite.export import DRAWING
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.reconstruct import reconstruct
@@ -66,8 +68,9 @@ def test_a_scene_becomes_a_city_and_is_not_made_twice(city, tmp_path):
     assert [p.message for p in reconstruct(wish(city, tmp_path, steps=12)) if p.message == ALREADY_DONE]
 
 
-def test_blocks_make_the_same_city_without_seam_or_double(city, tmp_path):
+def test_blocks_make_the_same_city_without_seam_or_double(city, tmp_path, monkeypatch):
     """Margins are as wide as the small city: each block fits all of it, and keeps its own."""
+    monkeypatch.setattr(blocks, "cut", partial(blocks.cut, margin=50))
     for _ in reconstruct(wish(city, tmp_path / "whole", steps=4)):
         pass
     for _ in reconstruct(wish(city, tmp_path / "cut", steps=4, block=30)):
@@ -167,3 +170,31 @@ def test_what_is_missing_is_said_before_there_is_a_world(city, tmp_path):
     with pytest.raises(UserError, match="has no frames"):
         list(reconstruct(wish(bare, tmp_path / "world", height=city / "dsm.npz")))
     assert not (tmp_path / "world").exists()
+
+
+class Ramp:
+    """A depth model that believes in a ramp, and in nothing on the left."""
+
+    def estimate(self, picture, camera):
+        assert picture.shape == (camera.height, camera.width, 3) and picture.min() >= 0 and picture.max() <= 1
+        valid = np.arange(camera.width) >= camera.width // 4
+        depth = np.linspace(50, 90, camera.height)[:, None].repeat(camera.width, 1).astype(np.float32)
+        return DepthEstimate(depth, np.tile(valid, (camera.height, 1)))
+
+
+def test_pseudo_views_hold_what_a_depth_model_says_where_there_is_one(city):
+    scene, height_map = read_scene(city), HeightMap.read(city / "dsm.npz")
+    start = fitting.prepared(height_map, list(fitting.sights(scene, fitting.tones(scene, height_map))), 1.0)
+    cameras = pseudo.cameras(height_map, 2, 48)
+    of_sheet, of_model = (pseudo.views(start.sheet, cameras, 1.0, model) for model in (None, Ramp()))
+    for own, told in zip(of_sheet, of_model, strict=True):
+        known = torch.isfinite(told.depth)
+        assert known[:, 12:].any() and not known[:, :12].any() and torch.isfinite(own.depth)[:, :12].any()
+        rows = torch.linspace(50, 90, 48)[:, None].expand(48, 48)
+        assert torch.allclose(told.depth[known], rows[known])
+
+
+def test_a_depth_model_that_is_not_there_is_told_before_any_work(city, tmp_path):
+    with pytest.raises(UserError, match="no-such-model"):
+        finished(reconstruct(wish(city, tmp_path / "w", depth=str(tmp_path / "no-such-model"))))
+    assert not (tmp_path / "w").exists()
