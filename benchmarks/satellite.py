@@ -40,9 +40,10 @@ from skyworld.splats.train import Schedule, View, fit
 BARE = {"appearance": False, "entropy": 0.0, "shape": 0.0, "anchor": 0.0}
 ABLATION = (
     ("fitted to the images", BARE),
+    ("+ anchor", {"anchor": fitting.FULL.anchor}),
     ("+ appearance", {"appearance": True}),
     ("+ opacity entropy", {"entropy": 0.01}),
-    ("+ pseudo depth, anchor", {"shape": 0.05, "anchor": 0.02}),
+    ("+ pseudo depth", {"shape": 0.05}),
 )
 _GSPLAT_STEPS = 30_000  # that the numbers of 3DGS are made for
 
