@@ -4,7 +4,8 @@ Where it can be afforded, one sweep with all detail over all heights that the sc
 the edges of houses, and the order of brightness (census) minds other light less than brightness itself. Where the
 heights span too many pixels (mountains seen from nearly above), a coarse sweep, then finer ones around the surface
 found so far: windows that lie on that surface are slanted where the ground is. Speckles go, holes are filled from
-around and said to be filled (confidence 0), and the noise that is left is smoothed where the surface has no step.
+around and said to be filled (confidence 0), and the noise that is left is smoothed where the surface has no step. Near
+steps every cell then chooses anew among the heights around it (`edges`).
 Every length follows from two numbers: the cell, and the height that moves an image by a pixel.
 """
 
@@ -20,6 +21,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from skyworld.errors import UserError
 from skyworld.parameters import SatelliteHeightParameters
 from skyworld.progress import Progress
+from skyworld.satellite.edges import HIDDEN, at_edges, ground_below
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.imports import HEIGHTS
 from skyworld.satellite.matching import semi_global, without_speckles
@@ -120,7 +122,8 @@ def sweep_scene(scene: SatelliteScene, cell: float) -> Iterator[Progress]:
         up, sure = yield from _fine(views, pairs, east, north, box.up, pixel_height, up, sweep, index)
         write_jpeg(scene.folder / PREVIEW, relief(up, cell))
         yield Progress(0.3 + 0.65 * (index + 1) / len(FINE), f"sweep {index + 2} done", preview=scene.folder / PREVIEW)
-    up = smoothed(up, pixel_height)
+    yield Progress(0.95, "asking for the heights at edges again")
+    up, sure = _at_edges(views, east, north, box.up, pixel_height, smoothed(up, pixel_height), sure)
     up[~_seen_twice(views, east, north, box.up, up)] = np.nan
     sure = np.where(np.isfinite(up), sure, 0)
     return HeightMap(up.astype(np.float32), sure.astype(np.float32), box.east[0], box.north[1], cell)
@@ -223,6 +226,23 @@ def _fine(views, pairs, east, north, limits, pixel_height, up, sweep: Sweep, ind
     return found, sure
 
 
+def _at_edges(views, east, north, limits, pixel_height, up, sure) -> tuple[np.ndarray, np.ndarray]:
+    """The surface and how sure it is, both [H, W], where near steps every cell has chosen anew."""
+    found, sure = up.copy(), sure.copy()
+    ground, rows = ground_below(up), max(64, _STRIP // 4 // len(east))
+    for first in range(0, len(north), rows):
+        wide = slice(max(0, first - _OVERLAP), min(len(north), first + rows + _OVERLAP))
+        heights, cost, margin = at_edges(make_rig(views, east, north[wide], *limits), up, ground, wide, pixel_height)
+        kept = slice(first - wide.start, min(first + rows, len(north)) - wide.start)
+        target = slice(first, first + kept.stop - kept.start)
+        chosen = np.isfinite(cost)
+        calm = np.where(chosen, cv2.medianBlur(heights, 3), heights)
+        other = chosen & (np.abs(calm - up[wide]) >= pixel_height)
+        again = np.where(other, _confidence(cost, margin, cost < HIDDEN), sure[wide])
+        found[target], sure[target] = calm[kept], again[kept]
+    return found, sure
+
+
 def _base(up: np.ndarray, sweep: Sweep, pixel_height: float) -> np.ndarray:
     """Smooth, but not across steps that the sweep could not reach over."""
     plain = cv2.medianBlur(up.astype(np.float32), 5)
@@ -278,3 +298,5 @@ def compile_kernels() -> None:
     volume = np.empty((*rig.shape, 3), np.uint8)
     cost_volume(rig, [(0, 1)], np.zeros(rig.shape, np.float32), np.zeros(3, np.float32), 3, volume, 0.5)
     without_speckles(semi_global(volume, 2, 8, 1)[0], 1.0, 2)
+    step = np.where(np.arange(16) < 8, 0, 9)[None].repeat(16, 0).astype(np.float32)
+    at_edges(rig, step, np.zeros_like(step), slice(0, 16), 1.0)
