@@ -55,10 +55,10 @@ def steps(gui):
     yield from until(lambda: session.jobs and last()["state"] == "done", 120)
     gui.shot("overview", region="UI")
     group = scene.skyworld_city
-    group.output, group.curriculum, group.steps = str(output), os.environ["BG_PASS_CURRICULUM"], 60
+    group.output, group.curriculum, group.steps = str(output), os.environ["BG_PASS_CURRICULUM"], 150
     with gui.override():
         bpy.ops.skyworld.generate_city()
-    yield from until(lambda: session.active() and (session.active()["progress"] or {}).get("stage") == "city", 500)
+    yield from until(lambda: last()["kind"] == "satellite_city" and last()["id"] in session.previews, 500)
     gui.shot("running", region="UI")
     yield from until(lambda: scene.camera and not session.active(), 900)
     assert scene["SRID"].startswith("EPSG:326")
