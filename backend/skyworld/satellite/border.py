@@ -14,12 +14,15 @@ from scipy.ndimage import (
     binary_fill_holes,
     distance_transform_edt,
     label,
+    maximum_filter,
     mean,
     minimum_filter,
 )
+from scipy.spatial import cKDTree
 
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.scene import Box
+from skyworld.satellite.sheet import WALL, sheet, upright
 from skyworld.splats.gaussians import Gaussians, rotation_matrices
 
 # Ground is what remains of patches of so many metres when hollows of less than so many square metres are filled. A cell
@@ -28,6 +31,7 @@ _PATCH, _HOLLOW, _BELOW, _AROUND, _SURE = 2.0, 400.0, 2.0, 25.0, 0.6
 _HOUSE = 3.0  # metres above the ground around from which the border cuts through a house
 _CLOSED = 3  # cells: narrower gaps between Gaussians are no border
 _STDS = 2.0  # standard deviations of a Gaussian that the border cuts off: what it draws beyond is hardly seen
+_RIM, _EDGE, _ALIKE = 1.6, 0.5, 100  # of a wall in the cut: cells from the border, metres at both ends, neighbours
 _LEAST = 0.3  # how much narrower one may become; what still hangs out then goes
 
 
@@ -96,9 +100,14 @@ def closed(height_map: HeightMap) -> HeightMap:
     return replace(wide, up=np.where(ring, low, wide.up).astype(np.float32))
 
 
-def wider(box: Box, cell: float) -> Box:
-    """As `closed` heights reach."""
-    return replace(box, east=(box.east[0] - cell, box.east[1] + cell), north=(box.north[0] - cell, box.north[1] + cell))
+def wider(part: Box, whole: Box, cell: float) -> Box:
+    """A part of the area, a cell wider where it ends with the area: as far as `closed` heights reach."""
+
+    def side(name: str) -> tuple[float, float]:
+        (low, high), (least, most) = getattr(part, name), getattr(whole, name)
+        return (low - cell if low <= least else low), (high + cell if high >= most else high)
+
+    return replace(part, east=side("east"), north=side("north"))
 
 
 def _patches(values: np.ndarray, size: int) -> np.ndarray:
@@ -111,24 +120,63 @@ def _patches(values: np.ndarray, size: int) -> np.ndarray:
 
 @torch.no_grad()
 def straight(gaussians: Gaussians, height_map: HeightMap) -> Gaussians:
-    """Cut along the border of the known heights: those beyond go, those that reach over it become narrower."""
-    known = binary_fill_holes(binary_closing(np.pad(np.isfinite(height_map.up), 2), np.ones((_CLOSED, _CLOSED))))
-    away, nearest = distance_transform_edt(known, return_indices=True)
-    means = gaussians.means.cpu().numpy().astype(np.float64)
-    column = np.floor((means[:, 0] - height_map.west) / height_map.cell).astype(int) + 2
-    row = np.floor((height_map.north - means[:, 1]) / height_map.cell).astype(int) + 2
-    inside = (row >= 0) & (column >= 0) & (row < known.shape[0]) & (column < known.shape[1])
-    row, column = np.where(inside, row, 0), np.where(inside, column, 0)
-    inside &= known[row, column]
-    # From the Gaussian to the near edge of the nearest unknown cell.
-    far = np.stack([nearest[1][row, column] - column, row - nearest[0][row, column]], -1).astype(np.float64)
-    out = far / np.maximum(np.linalg.norm(far, axis=-1, keepdims=True), 1e-9)
-    room = (away[row, column] - 0.5) * height_map.cell
+    """Cut along the border of the known heights: those beyond go, those that reach over it become narrower.
+
+    Walls in the cut, which only `closed` heights have, are made anew in the mean colours of what stood there: images
+    show there what the border cut away, and a fit made rags of them.
+    """
+    rim = _Rim(gaussians, height_map)
     # How each axis of the Gaussian runs towards the border: only what does grows narrower, the rim stays whole.
-    along = (out[:, :, None] * rotation_matrices(gaussians.quats).cpu().numpy()[:, :2]).sum(1)
+    along = (rim.out[:, :, None] * rotation_matrices(gaussians.quats).cpu().numpy()[:, :2]).sum(1)
     reach = _STDS * np.linalg.norm(along * gaussians.log_scales.exp().cpu().numpy(), axis=-1)
-    narrower = np.clip(room / np.maximum(reach, 1e-9), None, 1)
-    kept = torch.from_numpy(inside & (narrower >= _LEAST)).to(gaussians.device)
-    shrink = np.log(narrower.clip(_LEAST))[:, None] * along**2
-    shrink = torch.from_numpy(shrink.astype(np.float32)).to(gaussians.device)
-    return replace(gaussians, log_scales=gaussians.log_scales + shrink)[kept]
+    narrower = np.clip(rim.room / np.maximum(reach, 1e-9), None, 1)
+    shrink = (np.log(narrower.clip(_LEAST))[:, None] * along**2).astype(np.float32)
+    narrowed = replace(gaussians, log_scales=gaussians.log_scales + torch.from_numpy(shrink).to(gaussians.device))
+    walls = rim.in_wall(height_map)
+    kept = rim.inside & (narrower >= _LEAST) & ~walls
+    fresh = _walls(height_map, gaussians[torch.from_numpy(walls).to(gaussians.device)])
+    return Gaussians.concatenate([narrowed[torch.from_numpy(kept).to(gaussians.device)], fresh])
+
+
+class _Rim:
+    """Where Gaussians stand to the border: in the known cells (`inside` [N]), metres from the border (`room` [N]), and
+    which way it is (`out` [N, 2])."""
+
+    def __init__(self, gaussians: Gaussians, height_map: HeightMap):
+        known = binary_fill_holes(binary_closing(np.pad(np.isfinite(height_map.up), 2), np.ones((_CLOSED, _CLOSED))))
+        away, nearest = distance_transform_edt(known, return_indices=True)
+        means = gaussians.means.cpu().numpy().astype(np.float64)
+        column = np.floor((means[:, 0] - height_map.west) / height_map.cell).astype(int) + 2
+        row = np.floor((height_map.north - means[:, 1]) / height_map.cell).astype(int) + 2
+        inside = (row >= 0) & (column >= 0) & (row < known.shape[0]) & (column < known.shape[1])
+        row, column = np.where(inside, row, 0), np.where(inside, column, 0)
+        self.inside = inside & known[row, column]
+        # From the Gaussian to the near edge of the nearest unknown cell.
+        far = np.stack([nearest[1][row, column] - column, row - nearest[0][row, column]], -1).astype(np.float64)
+        self.out = far / np.maximum(np.linalg.norm(far, axis=-1, keepdims=True), 1e-9)
+        self.room = (away[row, column] - 0.5) * height_map.cell
+        self.row, self.column, self.up = row - 2, column - 2, means[:, 2]
+
+    def in_wall(self, height_map: HeightMap) -> np.ndarray:
+        """[N] bool: in the cut, between the ground and the roof there."""
+        up = height_map.up
+        low = minimum_filter(np.where(np.isfinite(up), up, np.inf), 3)
+        high = maximum_filter(np.where(np.isfinite(up), up, -np.inf), 3)
+        row, column = (np.clip(at, 0, side - 1) for at, side in zip((self.row, self.column), up.shape, strict=True))
+        between = (self.up > low[row, column] + _EDGE) & (self.up < high[row, column] - _EDGE)
+        return self.inside & between & (self.room <= _RIM * height_map.cell)
+
+
+def _walls(height_map: HeightMap, before: Gaussians) -> Gaussians:
+    """Those of the sheet in the cut, as they would be seen: in the mean colours of what is `before` there."""
+    if not len(before):
+        return before
+    whole = sheet(upright(height_map), height_map.cell, before.device)
+    chosen = (whole.extra[WALL] > 0).cpu().numpy() & (_Rim(whole, height_map).room <= _RIM * height_map.cell)
+    fresh = whole[torch.from_numpy(chosen).to(before.device)]
+    places, old = fresh.means.cpu().numpy(), before.means.cpu().numpy()
+    near = cKDTree(old).query(places, k=min(_ALIKE, len(old)))[1].reshape(len(places), -1)
+    sh = torch.zeros(len(fresh), *before.sh.shape[1:], device=before.device)
+    sh[:, 0] = before.sh[:, 0][torch.from_numpy(near).to(before.device)].mean(1)
+    extra = {name: column[:1].expand(len(fresh), *column.shape[1:]).clone() for name, column in before.extra.items()}
+    return replace(fresh, sh=sh, extra=extra)

@@ -116,7 +116,7 @@ def _reference(scene: SatelliteScene, wish: str) -> int:
 
 def _city(scene, height_map, settings, reference, size, device, scratch, estimator=None) -> Iterator[Progress]:
     """All blocks, one after the other; what is done lies in `scratch`."""
-    cuts = blocks.cut(border.wider(scene.box, height_map.cell), size)
+    cuts = blocks.cut(scene.box, size)
     yield Progress(0.0, f"{len(scene.images)} images, {len(cuts)} block{'s' if len(cuts) > 1 else ''}")
     tones = fitting.tones(scene, height_map, reference)
     spacing = settings.coarseness * scene.pixel
@@ -126,18 +126,19 @@ def _city(scene, height_map, settings, reference, size, device, scratch, estimat
         files.append(file)
         if file.is_file():
             continue
-        local = blocks.crop_heights(height_map, block.outer)
+        outer = border.wider(block.outer, scene.box, height_map.cell)
+        local = blocks.crop_heights(height_map, outer)
         if not np.isfinite(local.up).any():
             _save(file, Gaussians.empty())
             continue
-        seen = [blocks.crop_sight(sight, block.outer) for sight in fitting.sights(scene, tones)]
+        seen = [blocks.crop_sight(sight, outer) for sight in fitting.sights(scene, tones)]
         chosen = [sight for sight in seen if sight is not None]
         if not chosen:
             _save(file, Gaussians.empty())
             continue
         # Where the reference does not show the block, the image that shows it first lends its light.
         light = sum(sight is not None for sight in seen[:reference]) if seen[reference] is not None else 0
-        held = [blocks.crop_sight(fitting.sight_of(image, scene), block.outer) for image in scene.held_out]
+        held = [blocks.crop_sight(fitting.sight_of(image, scene), outer) for image in scene.held_out]
         start = fitting.prepared(local, chosen, spacing, device)
         held = [sight for sight in held if sight]
         kept = scratch / f"block_{index:03d}_fit.pt"

@@ -1,5 +1,7 @@
 """A city ends with a straight cut, and nothing lies under all ground around."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -53,6 +55,30 @@ def test_a_house_that_the_border_cuts_through_gets_a_wall_there_and_a_slope_none
     walls = sheet(wide, 1.0)
     walls = walls.means[walls.extra["wall"] > 0]
     assert ((walls[:, 0] < -39) & (walls[:, 1].abs() < 9)).sum() > 100
+
+
+def test_a_wall_in_the_cut_is_plain_and_whole_whatever_a_fit_made_of_it():
+    ground = slope()
+    ground.up[30:50, :8] = 12
+    wide = closed(ground)
+    fitted = sheet(wide, 1.0)
+    random = torch.Generator().manual_seed(0)
+    fitted.sh = 0.5 + torch.randn(fitted.sh.shape, generator=random)
+    means = fitted.means.clone()
+    in_cut = (fitted.extra["wall"] > 0) & (means[:, 0] < -39) & (means[:, 1].abs() < 8)
+    means[in_cut, 2] -= 3  # torn off the roof
+    fitted = replace(fitted, means=means, extra={})
+    found = straight(fitted, wide)
+    wall = (
+        (found.means[:, 0] < -39) & (found.means[:, 1].abs() < 8) & (found.means[:, 2] > 1) & (found.means[:, 2] < 11)
+    )
+    assert found.sh[wall, 0].std() < 0.2 and abs(float(found.sh[wall].mean()) - 0.5) < 0.2
+    for level in range(1, 11):
+        assert (wall & ((found.means[:, 2] - level).abs() < 1)).sum() > 10, "whole from the street to the roof"
+    roof = (found.means[:, :2] - torch.tensor([-36.0, 0.0])).abs().max(-1).values < 3
+    assert torch.equal(
+        found.sh[roof], fitted.sh[(fitted.means[:, :2] - torch.tensor([-36.0, 0.0])).abs().max(-1).values < 3]
+    )
 
 
 def reach(gaussians) -> np.ndarray:
