@@ -2,7 +2,7 @@
 
 Run with a Python that has Blender's module:
 
-    python benchmarks/final_frame_pictures.py URL TOKEN WORLD OUTPUT [still blur focus panorama]
+    python benchmarks/final_frame_pictures.py URL TOKEN WORLD OUTPUT [still blur focus engines panorama]
 """
 
 import math
@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import skyworld_addon
 from skyworld_addon import preferences
 from skyworld_addon.operators import proxy
-from skyworld_addon.scene import world
+from skyworld_addon.scene import crop, splats, world
 
 SIZE = 640, 360
 
@@ -67,13 +67,31 @@ def put(mesh, size, x, y, surface, turn=0.5, sunk=0.0):
     return obj
 
 
+def dusk(scene):
+    """The world's splats as far as 38 m, and behind them an evening sky of Blender's."""
+    (obj,) = [obj for obj in scene.objects if splats.is_splats(obj)]
+    reach = crop.add_volume("reach", (-38,) * 3, (38,) * 3, np.eye(4), scene.collection, ball=True)
+    crop.add(obj, reach)
+    scene.world.use_nodes = True
+    tree = scene.world.node_tree
+    names = ("TexCoord", "SeparateXYZ", "ValToRGB")
+    where, axes, ramp = (tree.nodes.new(f"ShaderNode{name}") for name in names)
+    shader = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBackground")
+    tree.links.new(where.outputs["Generated"], axes.inputs[0])
+    tree.links.new(axes.outputs["Z"], ramp.inputs[0])
+    tree.links.new(ramp.outputs[0], shader.inputs["Color"])
+    low, high = ramp.color_ramp.elements
+    low.color, high.position, high.color = (1.0, 0.42, 0.12, 1), 0.6, (0.02, 0.04, 0.2, 1)
+    ramp.color_ramp.elements.new(0.2).color = 0.6, 0.22, 0.3, 1
+
+
 def shoot(scene, file):
     scene.render.filepath = str(file)
     bpy.ops.render.render(write_still=True)
 
 
 url, token, folder, output, *names = sys.argv[1:]
-names = names or ["still", "blur", "focus", "panorama"]
+names = names or ["still", "blur", "focus", "engines", "panorama"]
 skyworld_addon.register()
 settings = preferences.get()
 settings.backend, settings.url, settings.token = "REMOTE", url, token
@@ -103,6 +121,15 @@ if "focus" in names:
     scene.skyworld_render.samples = 32
     shoot(scene, output / "depth_of_field.jpg")
     dof.use_dof = False
+if "engines" in names:
+    dusk(scene)
+    eevee = "BLENDER_EEVEE_NEXT" if bpy.app.version < (5, 0, 0) else "BLENDER_EEVEE"
+    for kind in ("SKYWORLD", "CYCLES", eevee):
+        scene.render.engine = kind
+        if kind == "CYCLES":
+            bpy.ops.skyworld.set_up_compositing()
+        shoot(scene, output / f"engine_{kind.lower()}.jpg")
+    scene.render.engine = "SKYWORLD"
 if "panorama" in names:
     camera = scene.camera.data
     camera.type, camera.panorama_type = "PANO", "EQUIRECTANGULAR"
