@@ -25,7 +25,7 @@ def steps(gui):
             yield from importlib.import_module(name).steps(gui)
             result = "passed"
         except Exception:  # it is this script's alone: the others go on
-            traceback.print_exc()
+            traceback.print_exc(file=sys.stdout)
             gui.shot(f"{name}-failed")
             result = "failed"
         print(f"script {name}: {result} after {time.monotonic() - started:.1f} s", flush=True)

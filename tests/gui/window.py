@@ -18,6 +18,7 @@ from bl_ext.user_default.skyworld.scene import ply
 REPOSITORY = Path(os.environ["BG_PASS_REPOSITORY"])
 PHOTO = REPOSITORY / "docs/sample/hill_village.jpg"
 HOME = Path("/home/artist/SkyWorld")  # of the window's own system
+os.environ["HOME"] = str(HOME.parent)  # where a world's folder is chosen by itself
 LOOK, LOOKS = 0.25, 24  # seconds between two looks whether the picture still changes; most of them
 jobs.GIVE_UP_SECONDS = 3.0
 _opened = []
@@ -61,7 +62,7 @@ def shot(gui, name, region="UI"):
 def fresh(gui):
     """An empty scene, nothing connected, the viewport as it is at first."""
     jobs.session.disconnect()
-    jobs.session.jobs = {}
+    jobs.session.jobs, jobs.session.previews = {}, {}
     old, scene = list(bpy.data.scenes), bpy.data.scenes.new("Scene")
     gui.window.scene = scene
     for each in old:
