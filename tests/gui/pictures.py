@@ -15,7 +15,7 @@ from bl_ext.user_default.skyworld.scene import splats
 def steps(gui):
     session, scene = jobs.session, bpy.context.scene
     world = Path(os.environ["BG_PASS_WORLD"])
-    home = window.home() / "hill_village"
+    home = window.home() / "village"
     home.symlink_to(world)
     backend = window.connected()
     scene.skyworld.photo, scene.skyworld.output = str(window.photograph()), str(home)
