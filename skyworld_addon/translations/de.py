@@ -257,6 +257,12 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "Width": "Breite",
     "World": "Welt",
     "World Folder": "Weltordner",
+    "Depth Model": "Tiefenmodell",
+    "Hub id or folder of a model whose idea of lower views the fit is to follow; none if left out": (
+        "Hub-Name oder Ordner eines Modells, dessen Vorstellung tieferer Ansichten die Anpassung folgt; sonst keines"
+    ),
+    "Set Block": "Block setzen",
+    "Set block instead of leaving it to the program": "Den Block setzen, statt ihn dem Programm zu überlassen",
     "Set Field of View": "Bildwinkel setzen",
     "Set field of view instead of leaving it to the program": (
         "Den Bildwinkel setzen, statt ihn dem Programm zu überlassen"

@@ -163,7 +163,7 @@ class SatelliteReconstructParameters(Parameters):
         le=10_000,
         title="Block",
         description="Side of the blocks that a large area is cut into, in metres; 0 does all at once",
-        json_schema_extra={"unit": "LENGTH"},
+        json_schema_extra={"unit": "LENGTH", "automatic": 256},
     )
     steps: int = Field(
         0,
