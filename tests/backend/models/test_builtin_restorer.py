@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from skyworld.models.builtin.restorer import BuiltinRestorer, detailed, floaters
+from skyworld.models.builtin.restorer import BuiltinRestorer, detailed, floaters, softness
 from skyworld.models.roles import RestoreView
 
 SIZE = 96
@@ -88,6 +88,21 @@ def test_nothing_is_brighter_or_darker_than_the_picture_was(restore):
     picture = pavement()
     restored = restore(view(picture))
     assert restored.min() >= picture.min() - 1e-5 and restored.max() <= picture.max() + 1e-5
+
+
+def test_a_picture_as_sharp_as_its_example_is_not_sharpened_again():
+    """Episodes fit to what was sharpened: without this they would make noise of it."""
+    picture, seen = pavement(), np.ones((SIZE, SIZE), bool)
+    assert softness(picture, seen, (pavement(3),)) < 0.05
+    assert softness(cv2.GaussianBlur(picture, (0, 0), 1.5), seen, (pavement(3),)) > 0.5
+    assert softness(picture, seen, ()) == 1
+
+
+def test_what_lets_a_little_black_through_keeps_its_brightness(restore):
+    grey = np.full((SIZE, SIZE, 3), 0.5, np.float32)
+    for alpha, wanted in ((0.9, 0.5), (0.85, 0.5), (0.68, 0.625)):
+        restored = restore(view(grey, alpha=np.full((SIZE, SIZE), alpha, np.float32)))
+        assert np.allclose(restored, wanted, atol=0.01), alpha
 
 
 def test_it_always_does_the_same(restore):

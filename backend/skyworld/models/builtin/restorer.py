@@ -3,9 +3,11 @@
 What a fit from above leaves in views from the side is (1) needles and floaters, thin things in front of all that
 stands around them, (2) holes in walls, (3) softness. The first are cut away by their depth, the second filled with
 patches of what lies as far away, the third gets the fine detail of sharper pictures of the same place where they are
-alike (example-based detail: Freeman et al. 2002, with PatchMatch), and a sharpening that stays within what is there.
+alike (example-based detail: Freeman et al. 2002, with PatchMatch), and a sharpening up to what these pictures have.
 A wall that no picture shows stays a plain wall: windows are for a checkpoint to imagine.
 """
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -30,12 +32,12 @@ SEED = 1
 class BuiltinRestorer:
     """Role Restorer. Needs no weights; about two seconds for a picture of 512 px on a CPU."""
 
-    provenance = Provenance("restorer", "SkyWorld built-in restorer", "1", "GPL-3.0-or-later", builtin=True)
+    provenance = Provenance("restorer", "SkyWorld built-in restorer", "2", "GPL-3.0-or-later", builtin=True)
 
     def restore(self, view: RestoreView) -> np.ndarray:
         """[H, W, 3]. Pixels outside of `view.wanted` that show nothing stay as they are."""
         seen = view.alpha >= SEEN
-        thinned = np.where(view.wanted & seen, np.maximum(view.alpha, OPAQUE), 1)
+        thinned = np.where(view.wanted & seen, np.minimum(view.alpha / OPAQUE, 1), 1)
         picture = (view.picture / thinned[..., None]).clip(0, 1).astype(np.float32)
         gaps = cv2.dilate((view.wanted & ~seen).astype(np.uint8), np.ones((RIM, RIM), np.uint8)) > 0
         hole = gaps & view.wanted | floaters(view.depth, seen) & seen
@@ -43,7 +45,8 @@ class BuiltinRestorer:
         picture = without_specks(picture)
         for number, example in enumerate(view.examples):
             picture = detailed(picture, example, SEED + number)
-        restored = np.where((seen | hole)[..., None], sharpened(picture), view.picture)
+        strength = SHARPEN * softness(picture, seen, view.examples)
+        restored = np.where((seen | hole)[..., None], sharpened(picture, strength), view.picture)
         return restored.clip(0, 1).astype(np.float32)
 
 
@@ -117,9 +120,29 @@ def detailed(picture: np.ndarray, example: np.ndarray, seed: int) -> np.ndarray:
     return picture + (share * limit)[..., None] * (fine - share[..., None] * own)
 
 
-def sharpened(picture: np.ndarray) -> np.ndarray:
+def softness(picture: np.ndarray, seen: np.ndarray, examples: Sequence[np.ndarray]) -> float:
+    """How much softer a picture is than the sharpest example: 0 for not at all, 1 for half as sharp or no example.
+
+    What is sharpened is fitted to, drawn, and sharpened again: without this, an episode after another would only add
+    contrast to noise.
+    """
+    if not examples or not seen.any():
+        return 1.0
+    own = _fine(picture)[seen].std()
+    wanted = max(_fine(example).std() for example in examples)
+    return float(np.clip(wanted / max(own, 1e-6) - 1, 0, 1))
+
+
+def _fine(picture: np.ndarray) -> np.ndarray:
+    return picture - cv2.GaussianBlur(picture, (0, 0), REACH)
+
+
+def sharpened(picture: np.ndarray, strength: float = SHARPEN) -> np.ndarray:
     """Unsharp mask that never leaves the range of the neighbourhood: no halos, no noise beyond what is there."""
+    if strength <= 0:
+        return picture
     smooth = cv2.bilateralFilter(picture, 5, 0.06, 1.5)
-    sharp = smooth + SHARPEN * (smooth - cv2.GaussianBlur(smooth, (0, 0), REACH)) + 0.5 * (picture - smooth)
+    share = min(strength / SHARPEN, 1)
+    sharp = smooth + strength * _fine(smooth) + (1 - 0.5 * share) * (picture - smooth)
     window = np.ones((3, 3), np.uint8)
     return np.clip(sharp, cv2.erode(picture, window), cv2.dilate(picture, window))
