@@ -8,6 +8,7 @@ from .scene import occluders, splats
 
 SKY = "Environment" if bpy.app.version >= (5, 0, 0) else "Env"  # a pass
 SKY_SAMPLES = 16  # of a picture of the world alone, which has no noise
+HIDDEN = occluders.DRAWN | {"LIGHT"}  # what shows; an empty would hide what it is an instance of
 RAYS = ("camera", "diffuse", "glossy", "transmission", "volume_scatter", "shadow")
 
 
@@ -47,10 +48,12 @@ def begin(engine, data, depsgraph, shown, *, has_sky, has_objects):
     scene.render.film_transparent = True
     for instance in depsgraph.object_instances:
         obj = instance.object
+        if instance.is_instance:  # `object` is a copy of its own, which nobody looks at again
+            obj = obj.original.evaluated_get(depsgraph)
         if splats.is_splats(obj):
             for ray in RAYS:
                 setattr(obj, f"visible_{ray}", False)
-        elif shown is not draws and not shown(instance):
+        elif shown is not draws and obj.type in HIDDEN and not shown(instance):
             obj.visible_camera = False
     if has_sky:
         engine.add_pass(SKY, 3, "RGB", layer=depsgraph.view_layer.name)

@@ -424,6 +424,24 @@ def test_a_sky_of_many_colours_lies_behind_objects_and_splats(scene, backend, tm
     assert (pixels[..., 3] == 1).all()
 
 
+@pytest.mark.parametrize("objects", ["CYCLES", "NONE"])
+def test_splats_of_an_instanced_collection_are_the_backends_and_objects_cycles(scene, backend, tmp_path, objects):
+    home = bpy.data.collections.new("asset")
+    for obj in (bpy.data.objects["hill"], cube(scene, (0, 0, 0))):
+        scene.collection.objects.unlink(obj)
+        home.objects.link(obj)
+        obj.location = 0, 0, 0
+    instance = bpy.data.objects.new("instance", None)
+    instance.instance_type, instance.instance_collection = "COLLECTION", home
+    instance.location = scene.camera.matrix_world @ Vector((0, 0, -4))
+    scene.collection.objects.link(instance)
+    sky(scene, None)
+    backend.alpha, backend.colour, scene.skyworld_render.objects = 0.0, (0, 0, 0), objects
+    is_sky = np.abs(render(scene, tmp_path)[..., :3] - directions(scene)).max(-1) < 0.02
+    assert len(backend.frames[0]["splats"]) == 1
+    assert is_sky.all() if objects == "NONE" else 0.7 < is_sky.mean() < 0.95 and not is_sky[8, 16]
+
+
 def test_objects_need_no_splats(scene, backend, tmp_path):
     bpy.data.objects["hill"].hide_render = True
     cube(scene, scene.camera.matrix_world @ Vector((0, 0, -4)))
