@@ -33,13 +33,14 @@ from skyworld.satellite.views import View, affine
 
 PREVIEW = "height.jpg"
 BEST_ANGLE = 0.35  # base to height of the pairs that are liked best: less is noisy, more is occluded
-MOST_PAIRS, MOST_USES = 10, 4
+MOST_PAIRS, MOST_USES = 24, 4
 LEAST_ANGLE = 0.02  # base to height below which no height can be seen
 LAYER = 0.11  # px between two layers of a fine sweep
+_DETAILED_LAYER = 0.33  # px between two layers of the detailed one: the parabola finds the rest
 SURE = 0.3  # correlation below which a cell is filled from around
 _STRIP = 2_000_000  # cells that are swept at once: a gigabyte
 _OVERLAP = 24  # cells that strips have in common
-_MOST = 300_000_000  # cells times layers of the detailed sweep: a minute on two cores, and a gigabyte
+_MOST = 66_000_000  # cells times pixels that the heights span, for the detailed sweep: two minutes, and a gigabyte
 _MOST_LAYERS = 400  # of the coarse sweep
 
 
@@ -58,9 +59,9 @@ class Sweep:
     census: float = 0.0
 
 
-# DETAILED was chosen on a rendered city (five dates), the others on three Pleiades images of a quarry, for both of
+# DETAILED was chosen on a rendered city (13 dates), the others on three Pleiades images of a quarry, for both of
 # which there are heights to compare with; see docs/satellite.md.
-DETAILED = Sweep(0, 3, 0, 4, 90, 0.7)
+DETAILED = Sweep(0, 3, 0, 18, 90, 0.7)
 COARSE = Sweep(0, 5, 0, 4, 90)
 FINE = (Sweep(4, 9, 5.5, 2, 80, 0.3), Sweep(2, 7, 3.5, 4, 80, 0.5), Sweep(1, 5, 2.0, 16, 80, 0.7))
 
@@ -112,7 +113,7 @@ def sweep_scene(scene: SatelliteScene, cell: float) -> Iterator[Progress]:
     pairs, angle = best_pairs(views, box.grid(3))
     pixel_height = scene.pixel / angle
     yield Progress(0.02, f"sweeping {across} x {down} cells with {len(pairs)} pairs of images")
-    if np.ptp(box.up) / (2 * LAYER * pixel_height) * across * down <= _MOST:
+    if np.ptp(box.up) / pixel_height * across * down <= _MOST:
         up, sure = yield from _detailed(views, pairs, east, north, box.up, pixel_height)
         sweeps = ()
     else:
@@ -157,12 +158,12 @@ def best_pairs(views: Sequence[View], places: np.ndarray) -> tuple[list[tuple[in
 
 def _detailed(views, pairs, east, north, limits, pixel_height: float) -> Iterator[Progress]:
     """The surface and how sure it is, both [H, W], from one sweep over all heights."""
-    step = 2 * LAYER * pixel_height
+    step = _DETAILED_LAYER * pixel_height
     layers = np.arange(limits[0], limits[1] + step, step, dtype=np.float32)
     rig = make_rig(views, east, north, *limits)
     base = np.zeros(rig.shape, np.float32)
     volume = yield from _volume(rig, pairs, base, layers, DETAILED, (0.05, 0.7))
-    layer, cost, margin = semi_global(volume, DETAILED.small, DETAILED.large, round(1.5 / (2 * LAYER)))
+    layer, cost, margin = semi_global(volume, DETAILED.small, DETAILED.large, round(1.5 / _DETAILED_LAYER))
     surface = layers[0] + step * layer
     kept = np.isfinite(_sure_cells(surface, cost, 4 * pixel_height, 60))
     return _mended(surface, cost, 4 * pixel_height, 60), _confidence(cost, margin, kept)

@@ -193,27 +193,34 @@ def _unlike(a, b, count):
 
 @njit(parallel=True, cache=True)
 def _robust(correlation, volume, layer):
-    """Half the mean of all pairs, half that of the better ones: what one image does not see (occlusion) or shows
-    otherwise (a car, the shadow of another day) shall not outvote the rest. Blind pairs do not vote."""
+    """What one image does not see (occlusion) or shows otherwise (a car, the shadow of another day) shall not outvote
+    the rest: only the third of the pairs that agree best count, and one more. Of six pairs and fewer all count half,
+    for a few that agree may do so by chance. Blind pairs do not vote."""
     pairs, height, width = correlation.shape
     for y in prange(height):
         votes = np.empty(pairs, np.float32)
         for x in range(width):
             count, total = 0, 0.0
             for p in range(pairs):
+                count += not np.isnan(correlation[p, y, x])
+            better = max(count // 3 + 1, min(count, 2))
+            held = 0
+            for p in range(pairs):
                 value = correlation[p, y, x]
                 if np.isnan(value):
                     continue
                 total += value
-                place = count
+                if held == better and value <= votes[held - 1]:
+                    continue
+                held = min(held + 1, better)
+                place = held - 1
                 while place > 0 and votes[place - 1] < value:
                     votes[place] = votes[place - 1]
                     place -= 1
                 votes[place] = value
-                count += 1
-            better = (count + 2) // 2 if count > 2 else count
             best = 0.0
-            for p in range(better):
+            for p in range(held):
                 best += votes[p]
-            agreement = 0.5 * total / count + 0.5 * best / better if count else -1.0
+            share = 0.5 if count <= 6 else 0.0
+            agreement = share * total / count + (1 - share) * best / better if count else -1.0
             volume[y, x, layer] = np.uint8(min(max((1.0 - agreement) * 127.5, 0.0), 255.0))
