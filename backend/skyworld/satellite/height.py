@@ -59,7 +59,7 @@ class Sweep:
     census: float = 0.0
 
 
-# DETAILED was chosen on a rendered city (13 dates), the others on three Pleiades images of a quarry, for both of
+# DETAILED was chosen on a rendered city (12 dates), the others on three Pleiades images of a quarry, for both of
 # which there are heights to compare with; see docs/satellite.md.
 DETAILED = Sweep(0, 3, 0, 18, 90, 0.7)
 COARSE = Sweep(0, 5, 0, 4, 90)
