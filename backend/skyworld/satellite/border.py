@@ -132,9 +132,11 @@ def straight(gaussians: Gaussians, height_map: HeightMap) -> Gaussians:
     narrower = np.clip(rim.room / np.maximum(reach, 1e-9), None, 1)
     shrink = (np.log(narrower.clip(_LEAST))[:, None] * along**2).astype(np.float32)
     narrowed = replace(gaussians, log_scales=gaussians.log_scales + torch.from_numpy(shrink).to(gaussians.device))
+    fresh = _walls(height_map, gaussians.device)
     walls = rim.in_wall(height_map)
+    walls[walls] = _beside(fresh, gaussians.means[torch.from_numpy(walls).to(gaussians.device)], 1.5 * height_map.cell)
     kept = rim.inside & (narrower >= _LEAST) & ~walls
-    fresh = _walls(height_map, gaussians[torch.from_numpy(walls).to(gaussians.device)])
+    fresh = _coloured(fresh, gaussians[torch.from_numpy(walls).to(gaussians.device)])
     return Gaussians.concatenate([narrowed[torch.from_numpy(kept).to(gaussians.device)], fresh])
 
 
@@ -167,16 +169,27 @@ class _Rim:
         return self.inside & between & (self.room <= _RIM * height_map.cell)
 
 
-def _walls(height_map: HeightMap, before: Gaussians) -> Gaussians:
-    """Those of the sheet in the cut, as they would be seen: in the mean colours of what is `before` there."""
-    if not len(before):
-        return before
-    whole = sheet(upright(height_map), height_map.cell, before.device)
+def _walls(height_map: HeightMap, device) -> Gaussians:
+    """Those of the sheet in the cut."""
+    whole = sheet(upright(height_map), height_map.cell, device)
     chosen = (whole.extra[WALL] > 0).cpu().numpy() & (_Rim(whole, height_map).room <= _RIM * height_map.cell)
-    fresh = whole[torch.from_numpy(chosen).to(before.device)]
-    places, old = fresh.means.cpu().numpy(), before.means.cpu().numpy()
-    near = cKDTree(old).query(places, k=min(_ALIKE, len(old)))[1].reshape(len(places), -1)
-    sh = torch.zeros(len(fresh), *before.sh.shape[1:], device=before.device)
+    return whole[torch.from_numpy(chosen).to(device)]
+
+
+def _beside(walls: Gaussians, means: torch.Tensor, reach: float) -> np.ndarray:
+    """[N] bool: places [N, 3] with one of the walls within so many metres, seen from above."""
+    if not len(walls) or not len(means):
+        return np.zeros(len(means), bool)
+    return cKDTree(walls.means[:, :2].cpu().numpy()).query(means[:, :2].cpu().numpy())[0] < reach
+
+
+def _coloured(walls: Gaussians, before: Gaussians) -> Gaussians:
+    """Walls in the mean colours of what was there before; none where nothing was."""
+    if not len(before) or not len(walls):
+        return before[:0]
+    old = before.means.cpu().numpy()
+    near = cKDTree(old).query(walls.means.cpu().numpy(), k=min(_ALIKE, len(old)))[1].reshape(len(walls), -1)
+    sh = torch.zeros(len(walls), *before.sh.shape[1:], device=before.device)
     sh[:, 0] = before.sh[:, 0][torch.from_numpy(near).to(before.device)].mean(1)
-    extra = {name: column[:1].expand(len(fresh), *column.shape[1:]).clone() for name, column in before.extra.items()}
-    return replace(fresh, sh=sh, extra=extra)
+    extra = {name: column[:1].expand(len(walls), *column.shape[1:]).clone() for name, column in before.extra.items()}
+    return replace(walls, sh=sh, extra=extra)
