@@ -4,6 +4,7 @@ From above neither shows. A camera at 17 degrees sees what hangs out of the bord
 through as hollow, and what a wrong match has sunk as pits with walls tens of metres deep.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.ndimage import (
     binary_dilation,
     binary_fill_holes,
     distance_transform_edt,
+    grey_opening,
     label,
     maximum_filter,
     mean,
@@ -69,16 +71,34 @@ def _without_hollows(up: np.ndarray, area: float) -> np.ndarray:
 
 def _ground(height_map: HeightMap) -> np.ndarray:
     """[H, W] metres: the lowest ground around each cell, small hollows filled; inf where none is known."""
+    return _by_patches(height_map, lambda middle: minimum_filter(middle, 2 * round(_AROUND / _PATCH) + 1))
+
+
+def _bare(height_map: HeightMap) -> np.ndarray:
+    """[H, W] metres: without what is narrower than twice _AROUND in any direction. Slopes and terraces stay, also where
+    they rise to the border."""
+
+    def opened(middle: np.ndarray) -> np.ndarray:
+        beyond = 2 * round(_AROUND / _PATCH)
+        nearest = distance_transform_edt(~np.isfinite(middle), return_distances=False, return_indices=True)
+        wide = np.pad(middle[tuple(nearest)], beyond, mode="edge")
+        return grey_opening(wide, (beyond + 1, beyond + 1))[beyond:-beyond, beyond:-beyond]
+
+    return _by_patches(height_map, opened)
+
+
+def _by_patches(height_map: HeightMap, of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """[H, W]: what `of` makes of the medians of patches, small hollows filled, inf where none is known."""
     size = max(1, round(_PATCH / height_map.cell))
     patches = _patches(height_map.up, size)
     middle = np.nanmedian(np.where(np.isfinite(patches).any(-1, keepdims=True), patches, np.inf), -1)
-    ground = minimum_filter(_without_hollows(middle, _HOLLOW / _PATCH**2), 2 * round(_AROUND / _PATCH) + 1)
+    found = of(_without_hollows(middle, _HOLLOW / _PATCH**2))
     rows, columns = height_map.shape
-    return np.repeat(np.repeat(ground, size, 0), size, 1)[:rows, :columns]
+    return np.repeat(np.repeat(found, size, 0), size, 1)[:rows, :columns]
 
 
 def closed(height_map: HeightMap) -> HeightMap:
-    """With a ring of one more cell as low as the ground around it, wherever the border is higher than that.
+    """With a ring of one more cell as low as the bare ground there, wherever the border is higher than that.
 
     A house that the border cuts through then has a wall there.
     """
@@ -95,7 +115,7 @@ def closed(height_map: HeightMap) -> HeightMap:
     ring = binary_dilation(known, np.ones((3, 3))) & ~known
     nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
     beside = wide.up[tuple(nearest)]
-    ground = np.pad(_ground(height_map), 1, mode="edge")[tuple(nearest)]
+    ground = np.pad(_bare(height_map), 1, mode="edge")[tuple(nearest)]
     low = np.where(beside - ground > _HOUSE, ground, beside)
     return replace(wide, up=np.where(ring, low, wide.up).astype(np.float32))
 

@@ -10,13 +10,13 @@ Every length follows from two numbers: the cell, and the height that moves an im
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
 import cv2
 import numpy as np
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter, grey_opening, label, mean
 
 from skyworld.errors import UserError
 from skyworld.parameters import SatelliteHeightParameters
@@ -41,6 +41,8 @@ SURE = 0.3  # correlation below which a cell is filled from around
 _STRIP = 2_000_000  # cells that are swept at once: a gigabyte
 _OVERLAP = 24  # cells that strips have in common
 _MOST = 66_000_000  # cells times pixels that the heights span, for the detailed sweep: two minutes, and a gigabyte
+# A spire is narrower and taller than so many metres, and less sure than that.
+_SPIRE_WIDE, _SPIRE_TALL, _SPIRE_SURE = 16.0, 6.0, 0.3
 _MOST_LAYERS = 400  # of the coarse sweep
 
 
@@ -63,7 +65,7 @@ class Sweep:
 # which there are heights to compare with; see docs/satellite.md.
 DETAILED = Sweep(0, 3, 0, 18, 90, 0.7)
 COARSE = Sweep(0, 5, 0, 4, 90)
-FINE = (Sweep(4, 9, 5.5, 2, 80, 0.3), Sweep(2, 7, 3.5, 4, 80, 0.5), Sweep(1, 5, 2.0, 16, 80, 0.7))
+FINE = (Sweep(4, 9, 5.5, 2, 80, 0.3), Sweep(2, 7, 3.5, 4, 80, 0.5), Sweep(1, 5, 2.0, 40, 120, 0.7))
 
 
 def measure_heights(parameters: SatelliteHeightParameters) -> Iterator[Progress]:
@@ -127,7 +129,8 @@ def sweep_scene(scene: SatelliteScene, cell: float) -> Iterator[Progress]:
     up, sure = _at_edges(views, east, north, box.up, pixel_height, smoothed(up, pixel_height), sure)
     up[~_seen_twice(views, east, north, box.up, up)] = np.nan
     sure = np.where(np.isfinite(up), sure, 0)
-    return HeightMap(up.astype(np.float32), sure.astype(np.float32), box.east[0], box.north[1], cell)
+    found = HeightMap(up.astype(np.float32), sure.astype(np.float32), box.east[0], box.north[1], cell)
+    return without_spires(found)
 
 
 def _seen_twice(views, east, north, limits, up: np.ndarray) -> np.ndarray:
@@ -273,6 +276,22 @@ def filled(up: np.ndarray) -> np.ndarray:
             around = cv2.blur(values, (size, size))
             values[~known] = around[~known]
     return values
+
+
+def without_spires(height_map: HeightMap) -> HeightMap:
+    """Without what stands up narrow and high and is not sure: wrong matches in deep shadow. Filled, confidence 0."""
+    wide = max(3, round(_SPIRE_WIDE / height_map.cell) | 1)
+    known = np.isfinite(height_map.up)
+    if not known.any():
+        return height_map
+    up = np.where(known, height_map.up, np.nanmin(height_map.up))
+    below = grey_opening(up, (wide, wide))
+    parts, count = label(up - below > _SPIRE_TALL)
+    unsure = mean(height_map.confidence, parts, np.arange(count + 1)) < _SPIRE_SURE
+    unsure[0] = False
+    spire = unsure[parts] & known
+    confidence = np.where(spire, 0, height_map.confidence).astype(np.float32)
+    return replace(height_map, up=np.where(spire, below, height_map.up), confidence=confidence)
 
 
 def _confidence(cost: np.ndarray, margin: np.ndarray, kept: np.ndarray) -> np.ndarray:

@@ -57,6 +57,12 @@ def test_a_house_that_the_border_cuts_through_gets_a_wall_there_and_a_slope_none
     assert ((walls[:, 0] < -39) & (walls[:, 1].abs() < 9)).sum() > 100
 
 
+def test_steep_terraces_that_rise_to_the_border_hang_no_wall_from_it():
+    up = np.tile(np.floor(np.arange(160) / 16)[None] * 12, (160, 1)).astype(np.float32)
+    terraces = HeightMap(up, np.ones_like(up), -40.0, 40.0, 0.5)
+    assert np.allclose(closed(terraces).up[1:-1, -1], up[:, -1]) and np.allclose(closed(terraces).up[0, 1:-1], up[0])
+
+
 def test_a_wall_in_the_cut_is_plain_and_whole_whatever_a_fit_made_of_it():
     ground = slope()
     ground.up[30:50, :8] = 12

@@ -9,7 +9,7 @@ from plain_scenes import plain_scene
 from skyworld.errors import UserError
 from skyworld.evaluate.dsm import on_grid_of, score_dsm
 from skyworld.parameters import SatelliteHeightParameters, SatellitePrepareParameters
-from skyworld.satellite.height import best_pairs, filled, measure_heights, smoothed, sweep_scene
+from skyworld.satellite.height import best_pairs, filled, measure_heights, smoothed, sweep_scene, without_spires
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.matching import semi_global, without_speckles
 from skyworld.satellite.prepare import prepare
@@ -200,3 +200,16 @@ def test_real_images_give_the_heights_of_another_program(shared_data, tmp_path):
     moved = score.registration
     assert max(abs(moved.east), abs(moved.north), abs(moved.up)) < 1
     assert score.median < 0.45 and score.within_1 / score.known > 0.85
+
+
+def test_an_unsure_spire_goes_and_a_sure_tower_and_a_terrace_stay():
+    up = np.tile(np.where(np.arange(80) < 40, 0.0, 12.0).astype(np.float32), (80, 1))
+    confidence = np.full((80, 80), 0.7, np.float32)
+    confidence[:, 36:44] = 0.1  # at the edge of the terrace
+    up[10:14, 10:14] = 40  # a tower
+    up[50:56, 20:23], confidence[50:56, 20:23] = 60, 0.1
+    found = without_spires(HeightMap(up, confidence, 0.0, 80.0, 1.0))
+    assert (found.up[50:56, 20:23] == 0).all() and (found.confidence[50:56, 20:23] == 0).all()
+    others = np.ones((80, 80), bool)
+    others[50:56, 20:23] = False
+    assert (found.up[others] == up[others]).all()
