@@ -1,9 +1,9 @@
 """Heights of a scene by plane sweep and semi-global matching (job kind `satellite_height`).
 
-Where it can be afforded, one sweep with all detail over all heights that the scene's box allows: small windows keep
-the edges of houses, and the order of brightness (census) minds other light less than brightness itself. Where the
-heights span too many pixels (mountains seen from nearly above), a coarse sweep, then finer ones around the surface
-found so far: windows that lie on that surface are slanted where the ground is. Speckles go, holes are filled from
+Over a city, where it can be afforded, one sweep with all detail over all heights that the scene's box allows: small
+windows keep the edges of houses, and the order of brightness (census) minds other light less than brightness itself.
+Over mountains, and where the heights span too many pixels, a coarse sweep, then finer ones around the surface found so
+far: windows that lie on that surface are slanted where the ground is. Speckles go, holes are filled from
 around and said to be filled (confidence 0), and the noise that is left is smoothed where the surface has no step. Near
 steps every cell then chooses anew among the heights around it (`edges`).
 Every length follows from two numbers: the cell, and the height that moves an image by a pixel.
@@ -41,6 +41,8 @@ SURE = 0.3  # correlation below which a cell is filled from around
 _STRIP = 2_000_000  # cells that are swept at once: a gigabyte
 _OVERLAP = 24  # cells that strips have in common
 _MOST = 66_000_000  # cells times pixels that the heights span, for the detailed sweep: two minutes, and a gigabyte
+# Metres that a city may span. More is mountains, in whose shadows small level windows find a match at any height.
+_TALLEST = 120.0
 # A spire is narrower and taller than so many metres, and less sure than that.
 _SPIRE_WIDE, _SPIRE_TALL, _SPIRE_SURE = 16.0, 6.0, 0.3
 _MOST_LAYERS = 400  # of the coarse sweep
@@ -115,7 +117,8 @@ def sweep_scene(scene: SatelliteScene, cell: float) -> Iterator[Progress]:
     pairs, angle = best_pairs(views, box.grid(3))
     pixel_height = scene.pixel / angle
     yield Progress(0.02, f"sweeping {across} x {down} cells with {len(pairs)} pairs of images")
-    if np.ptp(box.up) / pixel_height * across * down <= _MOST:
+    is_affordable = np.ptp(box.up) / pixel_height * across * down <= _MOST
+    if is_affordable and np.ptp(box.up) <= _TALLEST:
         up, sure = yield from _detailed(views, pairs, east, north, box.up, pixel_height)
         sweeps = ()
     else:
@@ -284,7 +287,8 @@ def without_spires(height_map: HeightMap) -> HeightMap:
     known = np.isfinite(height_map.up)
     if not known.any():
         return height_map
-    up = np.where(known, height_map.up, np.nanmin(height_map.up))
+    nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    up = height_map.up[tuple(nearest)]
     below = grey_opening(up, (wide, wide))
     parts, count = label(up - below > _SPIRE_TALL)
     unsure = mean(height_map.confidence, parts, np.arange(count + 1)) < _SPIRE_SURE

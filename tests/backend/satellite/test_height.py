@@ -171,8 +171,10 @@ def test_what_cannot_be_measured_is_refused_before_the_work(scene, tmp_path):
         next(sweep_scene(alone, 0.5))
 
 
-def test_heights_that_span_too_many_pixels_are_found_from_coarse_to_fine(scene, monkeypatch):
-    monkeypatch.setattr("skyworld.satellite.height._MOST", 0)
+@pytest.mark.parametrize("limit", ["_MOST", "_TALLEST"])
+def test_heights_that_span_too_many_pixels_or_metres_are_found_from_coarse_to_fine(scene, monkeypatch, limit):
+    monkeypatch.setattr(f"skyworld.satellite.height.{limit}", 0)
+    monkeypatch.delattr("skyworld.satellite.height._detailed")
     reports = sweep_scene(scene, 0.5)
     while True:
         try:
@@ -213,3 +215,11 @@ def test_an_unsure_spire_goes_and_a_sure_tower_and_a_terrace_stay():
     others = np.ones((80, 80), bool)
     others[50:56, 20:23] = False
     assert (found.up[others] == up[others]).all()
+
+
+def test_an_unsure_strip_between_the_border_and_unknown_ground_keeps_its_height():
+    up = np.full((60, 60), 30.0, np.float32)
+    up[40:, 40:] = 0  # the lowest ground, elsewhere
+    up[20:24, 4:30] = np.nan
+    heights = HeightMap(up, np.full((60, 60), 0.1, np.float32), 0.0, 60.0, 1.0)
+    np.testing.assert_array_equal(without_spires(heights).up, up)
