@@ -22,7 +22,7 @@ from scipy.ndimage import (
 )
 from scipy.spatial import cKDTree
 
-from skyworld.satellite.height_map import HeightMap
+from skyworld.satellite.height_map import HeightMap, continued
 from skyworld.satellite.scene import Box
 from skyworld.satellite.sheet import WALL, sheet, upright
 from skyworld.splats.gaussians import Gaussians, rotation_matrices
@@ -80,8 +80,7 @@ def _bare(height_map: HeightMap) -> np.ndarray:
 
     def opened(middle: np.ndarray) -> np.ndarray:
         beyond = 2 * round(_AROUND / _PATCH)
-        nearest = distance_transform_edt(~np.isfinite(middle), return_distances=False, return_indices=True)
-        wide = np.pad(middle[tuple(nearest)], beyond, mode="edge")
+        wide = np.pad(continued(middle), beyond, mode="edge")
         return grey_opening(wide, (beyond + 1, beyond + 1))[beyond:-beyond, beyond:-beyond]
 
     return _by_patches(height_map, opened)

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from scipy.ndimage import distance_transform_edt, gaussian_filter, grey_opening, label, mean
+from scipy.ndimage import gaussian_filter, grey_opening, label, mean
 
 from skyworld.errors import UserError
 from skyworld.parameters import SatelliteHeightParameters
 from skyworld.progress import Progress
 from skyworld.satellite.edges import HIDDEN, at_edges, ground_below
-from skyworld.satellite.height_map import HeightMap
+from skyworld.satellite.height_map import HeightMap, continued
 from skyworld.satellite.imports import HEIGHTS
 from skyworld.satellite.matching import semi_global, without_speckles
 from skyworld.satellite.raw import matching_views
@@ -272,8 +272,7 @@ def _mended(up: np.ndarray, cost: np.ndarray, step: float, fewest: int) -> np.nd
 def filled(up: np.ndarray) -> np.ndarray:
     """[H, W] without NaN: the nearest known height, then smoothed where it was filled."""
     known = np.isfinite(up)
-    nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
-    values = up[tuple(nearest)].astype(np.float32)
+    values = continued(up).astype(np.float32)
     for size in (15, 7, 3):
         for _ in range(40):
             around = cv2.blur(values, (size, size))
@@ -287,8 +286,7 @@ def without_spires(height_map: HeightMap) -> HeightMap:
     known = np.isfinite(height_map.up)
     if not known.any():
         return height_map
-    nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
-    up = height_map.up[tuple(nearest)]
+    up = continued(height_map.up)
     below = grey_opening(up, (wide, wide))
     parts, count = label(up - below > _SPIRE_TALL)
     unsure = mean(height_map.confidence, parts, np.arange(count + 1)) < _SPIRE_SURE

@@ -129,6 +129,15 @@ class HeightMap:
         return cls(up, np.isfinite(up).astype(np.float32), west, north, cell)
 
 
+def continued(up: np.ndarray) -> np.ndarray:
+    """[H, W] with the nearest known height where it is not finite: no step stands where the knowledge ends. As it is
+    where nothing is known."""
+    known = np.isfinite(up)
+    if not known.any():
+        return up
+    return up[tuple(distance_transform_edt(~known, return_distances=False, return_indices=True))]
+
+
 def resample(values: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Values [h, w] at fractional indices [...]: cubic, linear beside NaN, NaN in it and outside; float32.
 

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from skyworld.camera import Camera
 from skyworld.errors import UserError
-from skyworld.satellite.height_map import HeightMap
+from skyworld.satellite.height_map import HeightMap, continued
 from skyworld.satellite.scene import ground_pixel
 from skyworld.splats.gaussians import Gaussians, quaternion
 from skyworld.splats.rasterize import rasterize
@@ -59,7 +59,7 @@ def upright(height_map: HeightMap) -> HeightMap:
     """With walls where a sweep leaves ramps: what is too steep for ground or roofs goes to the height above it or below
     it, whichever is nearer (toggle mapping, repeated), so that the ramp becomes a step at half of its height."""
     known = np.isfinite(height_map.up)
-    up = np.where(known, height_map.up, np.nanmin(height_map.up)).astype(np.float32)
+    up = continued(height_map.up).astype(np.float32)
     steps = [np.pad(np.abs(np.diff(up, axis=axis)), [(0, int(axis == 0)), (0, int(axis == 1))]) for axis in (0, 1)]
     ramp = maximum_filter(np.maximum(*steps) > _CLIFF * height_map.cell, 3)
     for _ in range(_ROUNDS):
@@ -130,8 +130,7 @@ def _walls(height_map: HeightMap, slopes: np.ndarray, spacing: float):
     They stand square to the slope of the smoothed heights, not to the grid, for walls seldom run along it.
     """
     up, cell = height_map.up.astype(np.float64), height_map.cell
-    known = np.isfinite(up)
-    smooth = gaussian_filter(np.where(known, up, np.nanmin(up)), 1.5)
+    smooth = gaussian_filter(continued(up), 1.5)
     north_south, west_east = np.gradient(smooth, cell)
     downhill = np.stack([-west_east, north_south], -1)
     least = max(_STEP * spacing, _STEP_METRES)

@@ -58,6 +58,13 @@ def test_a_wall_that_a_sweep_left_as_a_ramp_is_upright_again_and_slopes_stay():
     np.testing.assert_array_equal(upright(slope).up, slope.up)
 
 
+def test_ground_keeps_its_height_in_the_corners_of_what_is_known():
+    ground = HeightMap.over(-20, -20, 20, 20, 0.5, lambda east, north: 30 + 0.5 * east)
+    turned = np.abs(ground.centres()[0]) + np.abs(ground.centres()[1]) < 18  # the known area stands on a corner
+    ground.up[~turned] = np.nan
+    np.testing.assert_array_equal(upright(ground).up, ground.up)
+
+
 def test_a_slope_is_a_surface_and_no_stair():
     ramp = HeightMap.over(-20, -20, 20, 20, 0.5, lambda east, north: 0.8 * east)
     gaussians = sheet(ramp, 0.25)
