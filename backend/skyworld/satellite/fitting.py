@@ -68,6 +68,13 @@ class Settings:
 
 PREVIEW = Settings(steps=600, coarseness=1.25, appearance=False)
 FULL = Settings(steps=3_000)  # more sharpen the images' own views and spoil lower ones
+# How often each image is taken at most: few images are soon known by heart, and walls that none shows grow rough.
+PER_IMAGE = {PREVIEW: 50, FULL: 250}
+
+
+def for_images(settings: Settings, count: int) -> Settings:
+    """PREVIEW or FULL for so many images."""
+    return replace(settings, steps=min(settings.steps, PER_IMAGE[settings] * count))
 
 
 @dataclass(frozen=True)

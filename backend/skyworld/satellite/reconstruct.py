@@ -54,6 +54,7 @@ def reconstruct(parameters: SatelliteReconstructParameters) -> Iterator[Progress
     height_map = border.closed(border.grounded(HeightMap.read(heights, scene.georeference)))
     reference = _reference(scene, parameters.reference)
     settings = {"preview": fitting.PREVIEW, "full": fitting.FULL}[parameters.quality]
+    settings = fitting.for_images(settings, len(scene.images))
     settings = replace(settings, seed=parameters.seed, steps=parameters.steps or settings.steps)
     roster = Roster(overrides={DEPTH: parameters.depth}, device=device)
     roster.require([DEPTH])

@@ -198,3 +198,9 @@ def test_a_depth_model_that_is_not_there_is_told_before_any_work(city, tmp_path)
     with pytest.raises(UserError, match="no-such-model"):
         finished(reconstruct(wish(city, tmp_path / "w", depth=str(tmp_path / "no-such-model"))))
     assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("settings", [fitting.PREVIEW, fitting.FULL])
+def test_few_images_are_not_learnt_by_heart(settings):
+    few, many = (fitting.for_images(settings, count).steps for count in (3, 100))
+    assert few == 3 * fitting.PER_IMAGE[settings] < many == settings.steps
