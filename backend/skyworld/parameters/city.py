@@ -4,11 +4,11 @@ from copy import copy
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from skyworld.parameters.model import FILE, FOLDER, Parameters, checkpoint_field
-from skyworld.parameters.satellite import SatellitePrepareParameters, SatelliteReconstructParameters, split
+from skyworld.parameters.satellite import SatellitePrepareParameters, SatelliteReconstructParameters
 
 
 class RepaintingParameters(Parameters):
@@ -146,16 +146,6 @@ class _Images(Parameters):
     block: float = _field(SatelliteReconstructParameters, "block")
     steps: int = _field(SatelliteReconstructParameters, "steps")
     depth: str = _field(SatelliteReconstructParameters, "depth")
-
-    @field_validator("images", mode="before")
-    @classmethod
-    def _names(cls, value):
-        return split(value, r"[;\n]")
-
-    @field_validator("area", mode="before")
-    @classmethod
-    def _numbers(cls, value):
-        return split(value, r"[,;\s]+")
 
 
 class SatelliteCityParameters(RepaintingParameters, _Images):

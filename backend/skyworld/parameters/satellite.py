@@ -2,16 +2,19 @@
 
 import re
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from skyworld.parameters.model import FILE, FOLDER, Parameters, words
 
 
-def split(value, at: str):
+def _words(at: str) -> BeforeValidator:
     """A panel has one line of text where the command line has several words."""
-    return [word.strip() for word in re.split(at, value) if word.strip()] if isinstance(value, str) else value
+    return BeforeValidator(lambda v: [w.strip() for w in re.split(at, v) if w.strip()] if isinstance(v, str) else v)
+
+
+NAMES, NUMBERS = _words(r"[;\n]"), _words(r"[,;\s]+")
 
 
 class SatellitePrepareParameters(Parameters):
@@ -19,7 +22,7 @@ class SatellitePrepareParameters(Parameters):
 
     kind: ClassVar[str] = "satellite_prepare"
 
-    images: list[Path] = Field(
+    images: Annotated[list[Path], NAMES] = Field(
         min_length=1,
         title="Images",
         description="Satellite images with RPC (GeoTIFF), at least two; or one folder, a Skyfall-GS data set or a "
@@ -29,13 +32,13 @@ class SatellitePrepareParameters(Parameters):
     output: Path = Field(
         title="Scene Folder", description="Folder of the scene; made if it is not there", json_schema_extra=FOLDER
     )
-    area: tuple[float, float, float, float] | None = Field(
+    area: Annotated[tuple[float, float, float, float] | None, NUMBERS] = Field(
         None,
         title="Area",
         description="What to take, in degrees; left out: what all images show",
         json_schema_extra=words("SOUTH WEST NORTH EAST"),
     )
-    altitudes: tuple[float, float] | None = Field(
+    altitudes: Annotated[tuple[float, float] | None, NUMBERS] = Field(
         None,
         title="Altitudes",
         description="Lowest ground and highest roof in metres above the WGS84 ellipsoid; left out: found in the images",
@@ -47,22 +50,12 @@ class SatellitePrepareParameters(Parameters):
         description="GeoTIFF of heights that belongs to one ortho photo",
         json_schema_extra={**FILE, "advanced": True},
     )
-    hold_out: list[str] = Field(
+    hold_out: Annotated[list[str], NAMES] = Field(
         [],
         title="Hold Out",
         description="Names of images to keep back: they judge the result and do not shape it",
         json_schema_extra=words("NAME", advanced=True),
     )
-
-    @field_validator("images", "hold_out", mode="before")
-    @classmethod
-    def _names(cls, value):
-        return split(value, r"[;\n]")
-
-    @field_validator("area", "altitudes", mode="before")
-    @classmethod
-    def _numbers(cls, value):
-        return split(value, r"[,;\s]+")
 
     @model_validator(mode="after")
     def _in_order(self):
@@ -76,7 +69,7 @@ class SatelliteOverviewParameters(Parameters):
 
     kind: ClassVar[str] = "satellite_overview"
 
-    images: list[Path] = Field(
+    images: Annotated[list[Path], NAMES] = Field(
         min_length=1,
         title="Images",
         description="Satellite images with RPC (GeoTIFF), or the folder of a scene",
@@ -85,22 +78,12 @@ class SatelliteOverviewParameters(Parameters):
     output: Path = Field(
         title="Folder", description="Where overview.jpg and footprints.json go", json_schema_extra=FOLDER
     )
-    area: tuple[float, float, float, float] | None = Field(
+    area: Annotated[tuple[float, float, float, float] | None, NUMBERS] = Field(
         None,
         title="Area",
         description="What to take, in degrees; left out: what all images show",
         json_schema_extra=words("SOUTH WEST NORTH EAST"),
     )
-
-    @field_validator("images", mode="before")
-    @classmethod
-    def _names(cls, value):
-        return split(value, r"[;\n]")
-
-    @field_validator("area", mode="before")
-    @classmethod
-    def _numbers(cls, value):
-        return split(value, r"[,;\s]+")
 
 
 class SatelliteHeightParameters(Parameters):
