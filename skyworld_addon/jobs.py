@@ -114,13 +114,13 @@ class Session:
 
     def cancel(self, job_id):
         self.cancelling.add(job_id)
-        self._ask(self._kind(job_id), self._job, "POST", f"/jobs/{job_id}/cancel")
+        self._ask(self._kind(job_id), _heard_by_event, "POST", f"/jobs/{job_id}/cancel")
 
     def retry(self, job_id):
         kind = self._kind(job_id)
         self.tell(None, kind)
         self.own.add(job_id)
-        self._ask(kind, self._job, "POST", f"/jobs/{job_id}/retry")
+        self._ask(kind, _heard_by_event, "POST", f"/jobs/{job_id}/retry")
 
     def active(self):
         """The job that is shown large: the one running, else the newest in the queue; or None, as without a backend."""
@@ -222,8 +222,8 @@ class Session:
         threading.Thread(target=self._follow, args=arguments, name="SkyWorld events", daemon=True).start()
 
     def _follow(self, generation, make_client, stop):
-        """Connects, then hands every event over; a broken stream is taken up again where it broke."""
-        sequence, heard = 0, time.monotonic()
+        """Connects, then hands every event over; after a broken stream the jobs are asked for anew."""
+        heard = time.monotonic()
         try:
             client = make_client()
             while not stop.is_set():
@@ -231,11 +231,10 @@ class Session:
                     health = client.ask("GET", "/health", timeout=CONNECT_SECONDS)
                     jobs = client.ask("GET", "/jobs")
                     self._put(generation, self._connected, client, health, jobs)
-                    for event in client.events(sequence, stop):
+                    for event in client.events(health["events"], stop):
                         heard = time.monotonic()
                         if event is not None:
-                            sequence = max(sequence, event[0])
-                            self._put(generation, self._event, *event[1:])
+                            self._put(generation, self._event, *event)
                         else:  # nothing happens: time to see how the worker is
                             self._put(generation, self._healthy, client.ask("GET", "/health", timeout=CONNECT_SECONDS))
                 except UnreachableError:
@@ -251,6 +250,8 @@ class Session:
     def _connected(self, client, health, jobs):
         self.client, self.health, self.state = client, health, "on"
         self.jobs = {job["id"]: job for job in reversed(jobs)}
+        for job in reversed(jobs):
+            self._job(job)
         waiting, self._waiting = self._waiting, []
         for kind, parameters in waiting:
             self.submit(kind, parameters)
@@ -259,8 +260,9 @@ class Session:
         self.health = health
 
     def _submitted(self, job):
+        """The answer may come after events that tell of later states: those stand."""
         self.own.add(job["id"])
-        self._job(job)
+        self._job(self.jobs.get(job["id"], job))
 
     def _failed(self, error, place):
         self.tell(error, place)
@@ -268,22 +270,25 @@ class Session:
 
     def _event(self, event, data):
         job_id = data.get("job") or data.get("id")
-        known = self.jobs.get(job_id, {})
-        if event == "state" and not _is_replay(known, data):
-            self._job({**data, "id": job_id})
-        elif event == "progress" and known.get("state") == "running":
-            known["progress"] = data
-            if data.get("preview"):
-                self._fetching.add(job_id)
+        if event == "state":
+            news = {**data, "id": job_id}
+        elif event == "progress" and self.jobs.get(job_id, {}).get("state") == "running":
+            news = {"id": job_id, "progress": data}
+        else:
+            return
+        self._job(news)
+        if (news["progress"] or {}).get("preview"):
+            self._fetching.add(job_id)
 
-    def _job(self, job):
-        self.jobs[job["id"]] = {**self.jobs.get(job["id"], {}), **job}
+    def _job(self, news):
+        """news: a Job, or an id and what is new of it."""
+        job = self.jobs[news["id"]] = {**self.jobs.get(news["id"], {}), **news}
         if job["state"] in ENDED:
             self.cancelling.discard(job["id"])
             if job["state"] == "done" and job["id"] in self.own:
                 self.own.discard(job["id"])
                 for listener in self.on_done:
-                    listener(self.jobs[job["id"]])
+                    listener(job)
 
     def _fetch_preview(self):
         for job_id in list(self._fetching):
@@ -298,12 +303,8 @@ class Session:
             self.previews[result[0]] = result[1]
 
 
-def _is_replay(known, job):
-    """Whether a state of a job is older than the end that is known of it: a stream begins with what has been."""
-    if known.get("state") not in ENDED:
-        return False
-    same_run = job.get("started") in (None, known.get("started"))
-    return job.get("ended") == known.get("ended") or (job.get("ended") is None and same_run)
+def _heard_by_event(answer):
+    """What a request answers with is older than what events may have told by now: those alone move a job."""
 
 
 def _remote_client():

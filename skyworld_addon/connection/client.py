@@ -92,7 +92,8 @@ class Client:
         return data
 
     def events(self, after, stop):
-        """Yields (sequence, event, data) of all jobs until the Event `stop` is set; None at each heartbeat."""
+        """Yields (event, data) of what all jobs say behind the `after`th event, None at each heartbeat, until the Event
+        `stop` is set."""
         connection = self._connection(HEARTBEAT_SECONDS)
         try:
             connection.request("GET", f"/events?after={after}", headers={"Authorization": f"Bearer {self.token}"})
@@ -113,7 +114,7 @@ class Client:
                     value = value.removeprefix(" ")
                     fields[name] = f"{fields[name]}\n{value}" if name == "data" and "data" in fields else value
                 elif "data" in fields:
-                    yield int(fields.get("id") or 0), fields.get("event", "message"), json.loads(fields["data"])
+                    yield fields.get("event", "message"), json.loads(fields["data"])
                     fields = {}
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error

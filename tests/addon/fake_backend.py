@@ -16,14 +16,19 @@ TOKEN = "secret"
 
 
 class FakeBackend:
-    """colour: premultiplied, scene linear; alpha, depth: of every pixel of a frame; files: {path in a world: bytes}."""
+    """colour: premultiplied, scene linear; alpha, depth: of every pixel of a frame; files: {path in a world: bytes}.
+
+    may_answer: a submission is answered, with the job as it was queued, once this is set. breaks: count it up, and the
+    streams of events break off.
+    """
 
     def __init__(self):
         self.jobs, self.log, self.splats, self.frames, self.pictures, self.files = [], [], {}, [], {}, {}
         self.colour, self.alpha, self.depth = (0.5, 0.25, 0.125), 1.0, 3.0
         self.models = {"cache": "/models", "free_bytes": 80e9, "profiles": [], "checkpoints": []}
-        self.frame_seconds, self.refuse, self.closed = 0.0, None, False
-        self.news = threading.Condition()
+        self.frame_seconds, self.refuse, self.closed, self.breaks = 0.0, None, False, 0
+        self.news, self.may_answer = threading.Condition(), threading.Event()
+        self.may_answer.set()
         backend = self
 
         class Handler(_Handler):
@@ -97,7 +102,8 @@ class _Handler(BaseHTTPRequestHandler):
         backend = self.backend
         if self.path == "/health":
             worker = {"state": "ready", "pid": os.getpid(), "device": "cpu"}
-            self.answer(200, {"name": "skyworld", "version": "0.1.0", "pid": os.getpid(), "worker": worker})
+            health = {"name": "skyworld", "version": "0.1.0", "pid": os.getpid(), "worker": worker}
+            self.answer(200, {**health, "events": len(backend.log)})
         elif self.path == "/jobs":
             self.answer(200, backend.jobs[::-1])
         elif self.path == "/models":
@@ -117,10 +123,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
+        breaks = self.backend.breaks
         while not self.backend.closed:
             with self.backend.news:
                 if len(self.backend.log) <= after:
                     self.backend.news.wait(0.1)
+                if self.backend.breaks > breaks:
+                    self.close_connection = True
+                    return
                 new = list(enumerate(self.backend.log, 1))[after:]
             try:
                 self.wfile.write(b": ping\n\n")
@@ -140,7 +150,9 @@ class _Handler(BaseHTTPRequestHandler):
             if backend.refuse:
                 self.answer(422, {"error": backend.refuse, "field": "fov"})
             else:
-                self.answer(201, backend.submit(wish["kind"], wish["parameters"]))
+                job = dict(backend.submit(wish["kind"], wish["parameters"]))
+                backend.may_answer.wait(10)
+                self.answer(201, job)
         elif self.path.endswith("/cancel"):
             self.answer(200, self.job())
         elif self.path.endswith("/retry"):

@@ -94,6 +94,43 @@ def test_cancel_is_shown_at_once_and_retry_goes_on(backend, pump, photo):
     pump(lambda: session.jobs["1"]["state"] == "queued")
 
 
+def test_an_answer_that_comes_after_the_news_does_not_set_a_job_back(backend, pump, photo):
+    connected(pump)
+    backend.may_answer.clear()
+    backend.pictures["1"] = picture()
+    bpy.ops.skyworld.generate_world()
+    pump(lambda: backend.jobs)
+    backend.move(backend.jobs[0], "running")
+    pump(lambda: session.jobs.get("1", {}).get("state") == "running")
+    backend.may_answer.set()
+    pump(lambda: "1" in session.own)
+    backend.progress(backend.jobs[0], stage="distance", preview=True)
+    pump(lambda: "1" in session.previews)
+    assert session.jobs["1"]["state"] == "running" and session.jobs["1"]["progress"]["stage"] == "distance"
+
+
+def test_a_world_that_is_done_before_its_request_is_answered_comes_in(backend, pump, photo, world_folder):
+    connected(pump)
+    backend.may_answer.clear()
+    bpy.ops.skyworld.generate_world()
+    pump(lambda: backend.jobs)
+    backend.move(backend.jobs[0], "running")
+    backend.move(backend.jobs[0], "done", result={"output": str(world_folder)})
+    pump(lambda: session.jobs.get("1", {}).get("state") == "done")
+    backend.may_answer.set()
+    pump(lambda: "valley" in bpy.data.collections)
+
+
+def test_a_world_that_is_done_while_the_stream_is_broken_comes_in(backend, pump, photo, world_folder):
+    connected(pump)
+    bpy.ops.skyworld.generate_world()
+    pump(lambda: "1" in session.own)
+    backend.breaks += 1
+    backend.move(backend.jobs[0], "running")
+    backend.move(backend.jobs[0], "done", result={"output": str(world_folder)})
+    pump(lambda: "valley" in bpy.data.collections)
+
+
 def test_a_finished_world_comes_into_the_scene(backend, pump, photo, world_folder):
     bpy.context.scene.skyworld.output = str(world_folder)
     bpy.ops.skyworld.generate_world()
@@ -116,7 +153,7 @@ def test_a_job_of_an_earlier_time_is_listed_but_not_brought_in(backend, pump, wo
     pump(lambda: "1" in session.jobs)
     for _ in range(20):
         session.pump()
-        assert session.jobs["1"]["state"] == "done"  # replayed events do not set it back
+        assert session.jobs["1"]["state"] == "done"  # no event of what has been sets it back
         time.sleep(0.01)
     assert "valley" not in bpy.data.collections
 

@@ -104,13 +104,15 @@ def application(state: Path, pipelines, stop) -> Starlette:
 
 
 async def health(request: Request) -> Response:
-    runner = _service(request).runner
+    runner, events = _service(request).runner, _service(request).store.last_event()
     worker = {
         "state": runner.state,
         "pid": runner.worker.pid if runner.worker else None,
         "device": runner.worker.device if runner.worker else None,
     }
-    return JSONResponse({"name": "skyworld", "version": __version__, "pid": os.getpid(), "worker": worker})
+    return JSONResponse(
+        {"name": "skyworld", "version": __version__, "pid": os.getpid(), "worker": worker, "events": events}
+    )
 
 
 async def parameters(request: Request) -> Response:

@@ -98,6 +98,10 @@ class Store:
         rows = self._db.execute(query, (after, *([job] if job else []), limit))
         return [(row["seq"], row["job"], row["type"], json.loads(row["data"])) for row in rows]
 
+    def last_event(self) -> int:
+        """seq of the newest event; 0 where none has been."""
+        return self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM events").fetchone()[0]
+
     def close(self) -> None:
         self._db.close()
 

@@ -20,6 +20,7 @@ def test_the_service_says_who_it_is(backend):
     health = backend.http.get("/health").json()
     assert health["name"] == "skyworld" and health["pid"] == backend.process.pid == backend.handshake["pid"]
     assert backend.wait_for_worker()["device"] == "tiny device"
+    assert isinstance(health["events"], int)
 
 
 def test_the_service_itself_loads_neither_torch_nor_numpy(tmp_path):
