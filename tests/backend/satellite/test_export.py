@@ -12,7 +12,7 @@ from skyworld.errors import UserError
 from skyworld.parameters import SatelliteExportParameters
 from skyworld.satellite.export import export
 from skyworld.satellite.height_map import HeightMap
-from skyworld.satellite.mesh import surface, textured
+from skyworld.satellite.mesh import divided, surface, textured
 from skyworld.satellite.sheet import sheet
 from skyworld.splats.formats.ply import write_ply
 from skyworld.splats.gaussians import rotation_matrices
@@ -25,18 +25,30 @@ GREY, RED = (0.5, 0.5, 0.5), (0.9, 0.1, 0.1)
 WALLS = {(0, 1): (0.1, 0.8, 0.1), (1, 0): (0.1, 0.1, 0.9), (0, -1): (0.9, 0.9, 0.1), (-1, 0): (0.1, 0.8, 0.8)}
 
 
-def house() -> HeightMap:
+def turned(east, north, degrees: float):
+    """Both in the axes of a house that stands turned so far to the left."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return c * east + s * north, c * north - s * east
+
+
+def house(degrees=0.0) -> HeightMap:
     """8 x 8 m and 5 m high, in the middle of 20 x 20 m."""
-    return HeightMap.over(-10, -10, 10, 10, 0.5, lambda x, y: np.where((abs(x) < 4) & (abs(y) < 4), 5.0, 0.0))
+
+    def height(east, north):
+        along, across = turned(east, north, degrees)
+        return np.where((abs(along) < 4) & (abs(across) < 4), 5.0, 0.0)
+
+    return HeightMap.over(-10, -10, 10, 10, 0.5, height)
 
 
-def painted(height_map: HeightMap):
+def painted(height_map: HeightMap, degrees=0.0):
     """Grey ground, a red roof, each wall in a colour of its own."""
     gaussians = sheet(height_map, 0.4)
     normals = rotation_matrices(gaussians.quats)[..., 2].numpy()
+    along, across = turned(*normals[:, :2].T, degrees)
     colour = np.where(gaussians.means[:, 2:].numpy() > 4.5, RED, GREY)
     for (east, north), own in WALLS.items():
-        colour[normals @ (east, north, 0) > 0.9] = own
+        colour[along * east + across * north > 0.9] = own
     sh = torch.from_numpy((colour[:, None].astype(np.float32) - 0.5) / C0)
     gaussians.sh = sh
     return gaussians
@@ -84,6 +96,44 @@ def test_roof_ground_and_each_wall_have_their_own_colour():
     for (east, north), own in WALLS.items():
         wall = (normals @ (east, north, 0) > 0.8) & (np.abs(places @ (north, east, 0)) < 3)
         assert np.allclose(shown(wall), own, atol=0.2), (east, north)
+
+
+def test_walls_that_run_across_the_grid_are_even_and_wholly_of_their_own_colour():
+    """No step of the grid is seen in them: not in how they face, and not in the picture that they take."""
+    mesh = textured(painted(house(25), 25), house(25), 0.2)
+    a, b, c = (mesh.vertices[mesh.triangles[:, corner]] for corner in range(3))
+    normals = np.cross(b - a, c - a)
+    area = np.linalg.norm(normals, axis=-1)
+    normals /= np.maximum(area, 1e-12)[:, None]
+    pixels = (mesh.uv[mesh.triangles].mean(1) * mesh.picture.shape[1::-1]).astype(int)
+    colours = mesh.picture[pixels[:, 1], pixels[:, 0]] / 255
+    middle = (a + b + c) / 3
+    along, across = turned(*middle[:, :2].T, 25)
+    out = np.stack(turned(*normals[:, :2].T, 25), -1)
+    tall = (normals[:, 2] < 0.5) & (abs(middle[:, 2] - 2.5) < 1.5)
+    for (east, north), own in WALLS.items():
+        wall = tall & (abs(along * east + across * north - 4) < 0.8) & (abs(along * north + across * east) < 2.5)
+        weight = area[wall] / area[wall].sum()
+        assert (weight * (out[wall] @ (east, north) > np.cos(np.radians(15)))).sum() > 0.9, (east, north)
+        assert (weight * (abs(colours[wall] - own).max(-1) < 0.25)).sum() > 0.9, (east, north)
+        corners = np.unique(mesh.triangles[wall])
+        assert len(corners) < 1.1 * len(np.unique(mesh.vertices[corners], axis=0)), "one picture, without seams"
+
+
+def test_long_edges_are_cut_without_a_gap():
+    vertices, triangles = surface(house())
+    finer, pieces = divided(vertices, triangles, 1.0)
+    sides = np.stack([pieces, np.roll(pieces, -1, 1)], -1)
+    assert np.linalg.norm(finer[sides[..., 0]] - finer[sides[..., 1]], axis=-1).max() <= 1.0
+    assert np.isclose(areas(finer, pieces).sum(), areas(vertices, triangles).sum())
+    _, count = np.unique(np.sort(sides.reshape(-1, 2), axis=-1), axis=0, return_counts=True)
+    assert (count == 1).sum() == 4 * 39, "only the border has edges of one triangle alone"
+    assert len(np.unique(finer, axis=0)) == len(finer)
+
+
+def areas(vertices, triangles):
+    a, b, c = (vertices[triangles[:, corner]] for corner in range(3))
+    return np.linalg.norm(np.cross(b - a, c - a), axis=-1) / 2
 
 
 def test_a_mesh_is_one_file_with_its_picture_and_its_place_on_earth(world, tmp_path):
