@@ -5,7 +5,8 @@ windows keep the edges of houses, and the order of brightness (census) minds oth
 Over mountains, and where the heights span too many pixels, a coarse sweep, then finer ones around the surface found so
 far: windows that lie on that surface are slanted where the ground is. Speckles go, holes are filled from
 around and said to be filled (confidence 0), and the noise that is left is smoothed where the surface has no step. Near
-steps every cell then chooses anew among the heights around it (`edges`).
+steps every cell then chooses anew among the heights around it (`edges`), and all go the last tenth of a pixel to where
+small windows agree best (`sweep.refined`).
 Every length follows from two numbers: the cell, and the height that moves an image by a pixel.
 """
 
@@ -28,7 +29,7 @@ from skyworld.satellite.matching import semi_global, without_speckles
 from skyworld.satellite.raw import matching_views
 from skyworld.satellite.relief import relief, write_jpeg
 from skyworld.satellite.scene import SatelliteScene, read_scene
-from skyworld.satellite.sweep import Rig, cost_volume, make_rig
+from skyworld.satellite.sweep import Rig, cost_volume, make_rig, refined
 from skyworld.satellite.views import View, affine
 
 PREVIEW = "height.jpg"
@@ -129,7 +130,8 @@ def sweep_scene(scene: SatelliteScene, cell: float) -> Iterator[Progress]:
         write_jpeg(scene.folder / PREVIEW, relief(up, cell))
         yield Progress(0.3 + 0.65 * (index + 1) / len(FINE), f"sweep {index + 2} done", preview=scene.folder / PREVIEW)
     yield Progress(0.95, "asking for the heights at edges again")
-    up, sure = _at_edges(views, east, north, box.up, pixel_height, smoothed(up, pixel_height), sure)
+    up, sure = _at_edges(views, east, north, box.up, pixel_height, smoothed(up, pixel_height, 4), sure)
+    up = smoothed(_refined(views, pairs, east, north, box.up, pixel_height, up), pixel_height, 2)
     up[~_seen_twice(views, east, north, box.up, up)] = np.nan
     sure = np.where(np.isfinite(up), sure, 0)
     found = HeightMap(up.astype(np.float32), sure.astype(np.float32), box.east[0], box.north[1], cell)
@@ -250,6 +252,16 @@ def _at_edges(views, east, north, limits, pixel_height, up, sure) -> tuple[np.nd
     return found, sure
 
 
+def _refined(views, pairs, east, north, limits, pixel_height, up: np.ndarray) -> np.ndarray:
+    """`refined` strip by strip."""
+    found, rows = np.empty_like(up), max(64, _STRIP // 4 // len(east))
+    for first in range(0, len(north), rows):
+        wide = slice(max(0, first - _OVERLAP), min(len(north), first + rows + _OVERLAP))
+        part = refined(make_rig(views, east, north[wide], *limits), pairs, up[wide], pixel_height)
+        found[first : first + rows] = part[first - wide.start :][:rows]
+    return found
+
+
 def _base(up: np.ndarray, sweep: Sweep, pixel_height: float) -> np.ndarray:
     """Smooth, but not across steps that the sweep could not reach over."""
     plain = cv2.medianBlur(up.astype(np.float32), 5)
@@ -302,9 +314,9 @@ def _confidence(cost: np.ndarray, margin: np.ndarray, kept: np.ndarray) -> np.nd
     return np.where(kept, agreement * np.clip(margin / 8, 0.1, 1), 0)
 
 
-def smoothed(up: np.ndarray, pixel_height: float) -> np.ndarray:
-    """What a window cannot tell (a third of a pixel) is averaged over surfaces; higher steps stay."""
-    return cv2.bilateralFilter(up.astype(np.float32), -1, 0.9 * pixel_height, 4)
+def smoothed(up: np.ndarray, pixel_height: float, sigma: float) -> np.ndarray:
+    """What a window cannot tell (a third of a pixel) is averaged over surfaces; higher steps stay. sigma: cells."""
+    return cv2.bilateralFilter(up.astype(np.float32), -1, 0.9 * pixel_height, sigma)
 
 
 def compile_kernels() -> None:
