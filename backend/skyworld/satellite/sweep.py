@@ -21,7 +21,8 @@ _NOISE = 0.005  # of the mean brightness: variation below it is no texture
 # Of `refined`: cells (sigma) of its windows, px that it looks up and down, and that a cell may move.
 _FINE_WINDOW, _PROBES, _FARTHEST = 1.0, np.float32([-0.4, -0.2, 0, 0.2, 0.4]), 0.6
 _LIKELY = 0.3  # correlation below which a pair has no say
-_HELD = 0.2  # of each pair: curvature of a correlation by px², as if the surface had been measured with it before
+# Of each pair, and of three at least: curvature of a correlation by px², as if the surface had been measured before.
+_HELD = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +176,7 @@ def refined(rig: Rig, pairs, up: np.ndarray, pixel_height: float) -> np.ndarray:
         total = (weights * agreement(offset)).sum(0)
         slope += for_slope * total
         curve += for_curve * total
-    step = np.where(curve < 0, slope / (2 * (_HELD * len(pairs) - np.minimum(curve, 0))), 0)
+    step = np.where(curve < 0, slope / (2 * (_HELD * max(len(pairs), 3) - np.minimum(curve, 0))), 0)
     return up + np.float32(pixel_height) * np.clip(step, -_FARTHEST, _FARTHEST)
 
 
