@@ -14,7 +14,7 @@ from bpy.props import (
     StringProperty,
 )
 
-from .translations import CONTEXT
+from .translations import CONTEXT, said
 
 SCHEMA = json.loads(Path(__file__).with_name("parameters.json").read_text(encoding="utf-8"))
 USE = "use_"  # a number that may be left to the program gets a check box of this name before it
@@ -66,6 +66,8 @@ def to_json(group, kind):
             value = field["default"]
         if field["optional"] and value in ("", None):
             continue
+        if field["type"] == "string":
+            value = value or field["default"]
         if field["type"] == "enum":
             value = next(item for item in field["items"] if str(item) == value)
         elif field["type"] == "list":
@@ -96,7 +98,8 @@ def draw(layout, group, kind, *, advanced, skip=()):
             value.active = getattr(group, USE + name)
             value.prop(group, name, text="")
         else:
-            layout.prop(group, name)
+            empty = field.get("empty") or (field["default"] if field["type"] == "string" else "")
+            layout.prop(group, name, **({"placeholder": said(empty)} if empty else {}))
 
 
 class SkyWorldCollection(bpy.types.PropertyGroup):

@@ -303,6 +303,7 @@ def import_menu(self, _context):
 def export_menu(self, _context):
     self.layout.operator("skyworld.export_splats", text="Gaussian Splats (.ply, .spz, .sog, .splat, .glb, USD)")
     self.layout.operator("skyworld.export_cameras", text="Camera Path (.json, COLMAP)")
+    self.layout.operator("skyworld.export_city", text="City of Satellite Images (.glb, .tif, .png)")
 
 
 def register():

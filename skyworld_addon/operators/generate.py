@@ -15,7 +15,8 @@ from ..translations import said
 
 KIND, FIT, CHOICES = "world", "fit", "choices"
 CITY, REFINE, OVERVIEW = "satellite_city", "satellite_refine", "satellite_overview"
-SATELLITE = (CITY, REFINE, OVERVIEW)  # kinds that the panel Satellite shows
+EXPORT = "satellite_export"
+SATELLITE = (CITY, REFINE, OVERVIEW, EXPORT)  # kinds that the panel Satellite shows
 ROLES = (
     "inpainter",
     "text_to_image",

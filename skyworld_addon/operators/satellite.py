@@ -5,16 +5,29 @@ import re
 from pathlib import Path
 
 import bpy
-from bpy.props import CollectionProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, CollectionProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
+from bpy_extras.io_utils import ExportHelper
 
-from .. import parameters
+from .. import parameters, preferences
 from ..errors import UserError, reports_errors
 from ..jobs import session
-from ..scene import world
-from .generate import CITY, OVERVIEW, REFINE, default_output, no_job_runs
+from ..scene import splats, world
+from ..translations import CONTEXT
+from .generate import CITY, EXPORT, OVERVIEW, REFINE, default_output, no_job_runs
 
 SUFFIXES = "*.tif;*.tiff;*.ntf;*.jp2;*.png;*.jpg"
 FOOTPRINTS = "footprints.json"  # beside the picture of an overview: which area the images share
+MESH, EXPORTS = "mesh.glb", "exports"  # of Add Mesh, in the city's folder; a folder in it, of a backend elsewhere
+HIDES, IS_MESH = "skyworld_mesh_hides_splats", "skyworld_city_mesh"  # kept at the city's collection, at its mesh
+WRITTEN = {"MESH": (".glb",), "HEIGHTS": (".tif", ".tiff", ".npz"), "ORTHO": (".png", ".jpg")}  # the first by itself
+CELL = {
+    "name": "Cell",
+    "description": "Distance between two heights, pixels, or vertices of the mesh; 0: as the city's own height map",
+    "default": 0.0,
+    "min": 0.0,
+    "max": 100.0,
+    "unit": "LENGTH",
+}
 
 
 def images_of(group):
@@ -197,19 +210,21 @@ class GenerateCity(ImagesOperator, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class RefineCity(bpy.types.Operator):
-    """Go on refining the city that is in the scene, from lower and lower, with the settings above"""
-
-    bl_idname = "skyworld.refine_city"
-    bl_label = "Refine Further"
-    bl_options = {"REGISTER"}
-
+class CityOperator:
     @classmethod
     def poll(cls, context):
         if not city_of(context):
             cls.poll_message_set("There is no city of satellite images in the scene")
             return False
         return no_job_runs(cls)
+
+
+class RefineCity(CityOperator, bpy.types.Operator):
+    """Go on refining the city that is in the scene, from lower and lower, with the settings above"""
+
+    bl_idname = "skyworld.refine_city"
+    bl_label = "Refine Further"
+    bl_options = {"REGISTER"}
 
     @reports_errors
     def execute(self, context):
@@ -220,20 +235,185 @@ class RefineCity(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class AddCityMesh(CityOperator, bpy.types.Operator):
+    """Make a textured mesh of the city and put it where its splats stand, for Blender's lights and modifiers"""
+
+    bl_idname = "skyworld.add_city_mesh"
+    bl_label = "Add Mesh"
+    bl_options = {"REGISTER", "UNDO"}
+
+    cell: FloatProperty(**CELL)
+    hide_splats: BoolProperty(
+        name="Hide Splats", description="The mesh takes the splats' place; they stay in the file", default=True
+    )
+
+    @classmethod
+    def poll(cls, context):
+        if not super().poll(context):
+            return False
+        if not hasattr(bpy.types, "IMPORT_SCENE_OT_gltf"):
+            cls.poll_message_set("Blender's glTF importer is off: switch it on in Preferences > Add-ons")
+            return False
+        return True
+
+    @reports_errors
+    def execute(self, context):
+        collection = city_of(context)
+        collection[HIDES] = self.hide_splats
+        folder = _folder(collection)
+        output = str(folder / MESH)
+        targets.pop(output, None)
+        _submit_export(context, folder, output, self.cell)
+        return {"FINISHED"}
+
+
+class ExportCity(CityOperator, bpy.types.Operator, ExportHelper):
+    """Write the city as a file for maps or other programs: a height map, its picture from above, or a textured mesh"""
+
+    bl_idname = "skyworld.export_city"
+    bl_label = "Export City"
+    bl_options = {"REGISTER"}
+
+    filename_ext = ""  # as the content has it
+    filter_glob: StringProperty(default="*.glb;*.tif;*.tiff;*.npz;*.png;*.jpg", options={"HIDDEN"})
+    content: EnumProperty(
+        name="Content",
+        description="What of the city is written",
+        items=[
+            ("MESH", "Mesh", "Triangles under the city's own picture, with its place on the Earth (.glb)"),
+            ("HEIGHTS", "Height Map", "GeoTIFF in the local UTM zone (.tif), or NumPy's arrays (.npz)"),
+            ("ORTHO", "Ortho", "The picture from straight above, north at its top (.png, .jpg)"),
+        ],
+        translation_context=CONTEXT,
+    )
+    cell: FloatProperty(**CELL)
+
+    def invoke(self, context, event):
+        folder = _folder(city_of(context))
+        home = folder.parent if folder.parent.is_dir() else Path.home()
+        self.filepath = str(home / f"{folder.name}{_suffix(context, self.content)}")
+        return ExportHelper.invoke(self, context, event)
+
+    def check(self, context):
+        if self.filepath.lower().endswith(WRITTEN[self.content]):
+            return False
+        path = Path(self.filepath)
+        known = {suffix for suffixes in WRITTEN.values() for suffix in suffixes}
+        stem = path.with_suffix("") if path.suffix.lower() in known else path
+        self.filepath = f"{stem}{_suffix(context, self.content)}"
+        return True
+
+    @reports_errors
+    def execute(self, context):
+        folder, target = _folder(city_of(context)), bpy.path.abspath(self.filepath)
+        # On another computer the backend writes into the world's folder, from where the file is fetched.
+        remote = preferences.get().backend == "REMOTE"
+        output = str(folder / EXPORTS / Path(target).name) if remote else target
+        targets[output] = target
+        _submit_export(context, folder, output, self.cell)
+        return {"FINISHED"}
+
+
+targets = {}  # {output of a job of Export City: the artist's file}
+
+
+def _folder(collection):
+    return Path(bpy.path.abspath(collection.skyworld.folder))
+
+
+def _suffix(context, content):
+    """Of a new file. What has no place on the Earth goes into no GeoTIFF."""
+    return ".npz" if content == "HEIGHTS" and "SRID" not in city_of(context) else WRITTEN[content][0]
+
+
+def _submit_export(context, folder, output, cell):
+    wish = {"world": str(folder), "output": output, "cell": round(cell, 6)}
+    session.submit(EXPORT, wish | {"device": context.scene.skyworld_city.device})
+
+
+def last_export():
+    """The file that the last job has written, if it was an export; or None."""
+    last = next(reversed(session.jobs.values()), None)
+    if not last or last["kind"] != EXPORT or last["state"] != "done":
+        return None
+    output = last["parameters"]["output"]
+    file = Path(targets.get(output, output))
+    return file if file.is_file() else None
+
+
+def bring_in(job):
+    """When an own export is done: fetches the file where the backend is elsewhere; puts the mesh of Add Mesh in the
+    scene, as one step to undo."""
+    if job["kind"] != EXPORT:
+        return
+    client, folder, output = session.client, job["parameters"]["world"], job["parameters"]["output"]
+    target = targets.get(output)
+
+    def read():
+        file = Path(target or output)
+        if str(file) == output and file.is_file():
+            return file
+        data = client.file(folder, Path(output).relative_to(folder).as_posix())
+        file = file if target else Path(bpy.app.tempdir) / file.name
+        try:
+            file.write_bytes(data)
+        except OSError as error:
+            raise UserError("cannot be written", file=file, hint="Export it to another folder") from error
+        return file
+
+    def bring(file):
+        homes = [c for c in bpy.data.collections if c.skyworld.folder and _folder(c) == Path(folder)]
+        if target or not homes:
+            return
+        window = bpy.context.window_manager.windows[:1]
+        with bpy.context.temp_override(window=window[0]) if window else bpy.context.temp_override():
+            add_mesh(homes[0], file)
+            if not bpy.app.background:
+                bpy.ops.ed.undo_push(message="Add Mesh")
+
+    session.background(read, bring, EXPORT)
+
+
+def add_mesh(collection, file):
+    """The textured mesh of a .glb, by Blender's own importer, as an object of a city's collection, where its splats
+    stand. An older one is hidden, and so are the splats if that was wished."""
+    before = set(bpy.data.objects)
+    bpy.ops.import_scene.gltf(filepath=str(file))
+    (obj,) = set(bpy.data.objects) - before
+    for home in list(obj.users_collection):
+        home.objects.unlink(obj)
+    clouds = [other for other in collection.objects if splats.is_splats(other)]
+    shown = [cloud for cloud in clouds if not cloud.hide_viewport] or clouds
+    if shown:
+        obj.matrix_world = shown[0].matrix_world.copy()
+    older = [other for other in collection.objects if other.get(IS_MESH)]
+    for other in older + (clouds if collection.get(HIDES, True) else []):
+        other.hide_viewport = other.hide_render = True
+    obj.name, obj[IS_MESH] = f"{collection.name} Mesh", True
+    collection.objects.link(obj)
+    obj.select_set(True)
+    bpy.context.view_layer.objects.active = obj
+    return obj
+
+
 def city_of(context):
     """Collection of the city at hand, or None."""
     collection = world.of(context)
     return collection if collection and collection.skyworld.city else None
 
 
-CLASSES = (AddImages, ChooseScene, RemoveImage, ShowArea, TakeMiddle, GenerateCity, RefineCity)
+CLASSES = (AddImages, ChooseScene, RemoveImage, ShowArea, TakeMiddle, GenerateCity, RefineCity, AddCityMesh, ExportCity)
 
 
 def register():
     for cls in CLASSES:
         bpy.utils.register_class(cls)
+    session.on_done.append(bring_in)
 
 
 def unregister():
+    if bring_in in session.on_done:
+        session.on_done.remove(bring_in)
+    targets.clear()
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

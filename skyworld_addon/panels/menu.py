@@ -23,6 +23,7 @@ class AddMenu(bpy.types.Menu):
         layout.operator("skyworld.show_satellite_area")
         layout.operator("skyworld.generate_city", icon="WORLD")
         layout.operator("skyworld.refine_city")
+        layout.operator("skyworld.add_city_mesh", text="City as Mesh", icon="MESH_DATA")
         layout.operator("skyworld.offer_seeds", icon="IMGDISPLAY")
         layout.operator("skyworld.import_world", icon="IMPORT")
         layout.separator()

@@ -1,6 +1,7 @@
 """Jobs in the panels: the button that starts one, how it goes, how it ended."""
 
 from ..jobs import session
+from ..operators.generate import EXPORT
 from ..translations import said
 from . import icons, preview
 from .fix import draw_fix
@@ -14,6 +15,7 @@ NAMES = {  # of jobs, by their kind
     "satellite_overview": "Overview",
     "satellite_city": "City",
     "satellite_refine": "Refinement",
+    "satellite_export": "Export",
     "proxy": "Proxy",
     "download": "Download",
 }
@@ -37,7 +39,9 @@ def draw_running(layout, context, job):
     progress = job.get("progress") or {}
     cancelling = job["id"] in session.cancelling
     head = box.row()
-    stage = (progress.get("stage") or ("Waiting" if job["state"] == "queued" else "Starting")).capitalize()
+    # A job of one piece names no stage of its own.
+    begun = NAMES.get(job["kind"]) if progress else "Starting"
+    stage = (progress.get("stage") or ("Waiting" if job["state"] == "queued" else begun)).capitalize()
     head.label(text=said("Cancelling…") if cancelling else said(stage), translate=False)
     times = head.row()
     times.alignment = "RIGHT"
@@ -114,7 +118,7 @@ def draw_failure(layout, context, job):
     failed = job["state"] == "failed"
     text = job.get("error") or ("The job failed" if failed else "Cancelled; what was finished is kept")
     wrapped(box, context, text, icon=ICONS[job["state"]], alert=failed)
-    if job.get("fix"):
+    if job.get("fix") and not (job["fix"] == "output" and job["kind"] == EXPORT):  # which is exported anew
         # which of the two folders, the world's or the fit's
         draw_fix(box, job["fix"], **({"kind": job["kind"]} if job["fix"] == "output" else {}))
     box.operator("skyworld.retry_job", text="Retry", icon="FILE_REFRESH").job = job["id"]

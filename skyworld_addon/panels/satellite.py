@@ -8,7 +8,7 @@ from .. import parameters
 from ..jobs import session
 from ..operators.generate import CITY, SATELLITE
 from ..operators.satellite import CLASSES as OPERATORS
-from ..operators.satellite import city_of, default_city_output, images_of, last_overview, shared_area
+from ..operators.satellite import city_of, default_city_output, images_of, last_export, last_overview, shared_area
 from ..translations import said
 from . import preview
 from .first_run import needs_installation
@@ -54,7 +54,7 @@ class SatellitePanel(Sidebar, bpy.types.Panel):
             draw_other(layout, PLACES)
             draw_start(layout, context, "skyworld.generate_city", icon="city")
             if city_of(context):
-                layout.operator("skyworld.refine_city", icon="MOD_SUBSURF")
+                draw_city(layout)
         draw_ends(layout, context, PLACES)
 
 
@@ -87,6 +87,22 @@ def draw_area(layout, group):
         column = layout.column(align=True)
         for index, name in enumerate((said("South"), said("West"), said("North"), said("East"))):
             column.prop(group, "area", index=index, text=name)
+
+
+def draw_city(layout):
+    """What can be done with the city that is in the scene; and where the last file of it went."""
+    layout.operator("skyworld.refine_city", icon="MOD_SUBSURF")
+    column = layout.column(align=True)
+    column.operator("skyworld.add_city_mesh", icon="MESH_DATA")
+    row = column.row(align=True)
+    row.operator("skyworld.export_city", text="Mesh", icon="EXPORT").content = "MESH"
+    row.operator("skyworld.export_city", text="Heights", icon="EXPORT").content = "HEIGHTS"
+    row.operator("skyworld.export_city", text="Ortho", icon="EXPORT").content = "ORTHO"
+    done = last_export()
+    if done:
+        row = layout.row()
+        row.label(text=done.name, icon="CHECKMARK", translate=False)
+        row.operator("wm.path_open", text="", icon="FILE_FOLDER", emboss=False).filepath = str(done.parent)
 
 
 CLASSES = (SatellitePanel,)

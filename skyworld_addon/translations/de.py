@@ -1108,6 +1108,52 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "Write the splats where they stand in the scene; off: in the object's own space": (
         "Die Splats schreiben, wo sie in der Szene stehen; aus: im Raum des Objekts"
     ),
+    # a city as files
+    "Add Mesh": "Netz hinzufügen",
+    "As Models says": "Wie unter Modelle",
+    "Blender's glTF importer is off: switch it on in Preferences > Add-ons": (
+        "Blenders glTF-Import ist aus: in Einstellungen > Add-ons einschalten"
+    ),
+    "Cell": "Zelle",
+    "City as Mesh": "Stadt als Netz",
+    "City of Satellite Images (.glb, .tif, .png)": "Stadt aus Satellitenbildern (.glb, .tif, .png)",
+    "Content": "Inhalt",
+    "Distance between two heights, pixels, or vertices of the mesh; 0: as the city's own height map": (
+        "Abstand zweier Höhen, Bildpunkte oder Eckpunkte des Netzes; 0: wie die Höhenkarte der Stadt"
+    ),
+    "Export City": "Stadt exportieren",
+    "Export it to another folder": "In einen anderen Ordner exportieren",
+    "GeoTIFF in the local UTM zone (.tif), or NumPy's arrays (.npz)": (
+        "GeoTIFF in der örtlichen UTM-Zone (.tif) oder NumPys Felder (.npz)"
+    ),
+    "Heights": "Höhen",
+    "It is generated": "Wird erzeugt",
+    "It is measured": "Wird gemessen",
+    "Make a textured mesh of the city and put it where its splats stand, for Blender's lights and modifiers": (
+        "Aus der Stadt ein Netz mit Textur machen und es an die Stelle ihrer Splats setzen, für Blenders Licht und "
+        "Modifikatoren"
+    ),
+    "Measured in the images": "In den Bildern gemessen",
+    "Mesh": "Netz",
+    "One is started here": "Hier wird einer gestartet",
+    "Ortho": "Ortho",
+    "The first image": "Das erste Bild",
+    "The mesh takes the splats' place; they stay in the file": (
+        "Das Netz nimmt den Platz der Splats ein; sie bleiben in der Datei"
+    ),
+    "The picture from straight above, north at its top (.png, .jpg)": (
+        "Das Bild von genau oben, Norden an seinem oberen Rand (.png, .jpg)"
+    ),
+    "The published words": "Die veröffentlichten Worte",
+    "Triangles under the city's own picture, with its place on the Earth (.glb)": (
+        "Dreiecke unter dem Bild der Stadt selbst, mit ihrem Ort auf der Erde (.glb)"
+    ),
+    "What of the city is written": "Was von der Stadt geschrieben wird",
+    "Write the city as a file for maps or other programs: a height map, its picture from above, or a textured mesh": (
+        "Die Stadt als Datei für Karten oder andere Programme schreiben: eine Höhenkarte, ihr Bild von oben oder ein "
+        "Netz mit Textur"
+    ),
+    "cannot be written": "kann nicht geschrieben werden",
     # cities from satellite images
     "Add Images": "Bilder wählen",
     "Add satellite images (GeoTIFF with RPC) to the list; several at once": (

@@ -121,9 +121,18 @@ def classes():
     return found
 
 
+def of_parameters():
+    """What fields of parameters say while they are empty."""
+    from skyworld_addon.parameters import CLASSES, SCHEMA
+
+    shown = {cls.__name__ for cls in CLASSES}
+    kinds = [kind for kind in SCHEMA if f"SkyWorld{kind.title().replace('_', '')}Parameters" in shown]
+    return {field["empty"] for kind in kinds for field in SCHEMA[kind] if "empty" in field}
+
+
 def template():
     """All of them."""
-    return of_sources() | of_registered()
+    return of_sources() | of_registered() | of_parameters()
 
 
 def main():

@@ -14,6 +14,7 @@ CHANGES_NOTHING = {
     "show_satellite_area": "starts a job",
     "generate_city": "starts a job; the city comes in as an undo step of its own",
     "refine_city": "starts a job; the city comes in as an undo step of its own",
+    "export_city": "starts a job that writes a file",
     "offer_seeds": "starts a job",
     "cancel_job": "speaks to the backend",
     "retry_job": "speaks to the backend",

@@ -1,5 +1,6 @@
 import bpy
 import pytest
+from drawn import Drawn
 
 from skyworld_addon import parameters
 
@@ -54,3 +55,15 @@ def test_a_path_relative_to_the_blend_file_goes_out_absolute(tmp_path):
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
     group().photo = "//hill.jpg"
     assert parameters.to_json(group(), "world")["photo"] == str(tmp_path / "hill.jpg")
+
+
+def test_an_empty_field_says_what_is_taken_and_is_taken_so():
+    group = bpy.context.scene.skyworld_city
+    group.curriculum = ""
+    shown = Drawn()
+    parameters.draw(shown, group, "satellite_city", advanced=False)
+    parameters.draw(shown, group, "satellite_city", advanced=True)
+    said = {call[2]: call[-1].get("placeholder") for call in shown.calls if call[0] == "prop"}
+    assert (said["reference"], said["curriculum"], said["depth"]) == ("The first image", "preview", "None")
+    sent = parameters.to_json(group, "satellite_city")
+    assert sent["curriculum"] == "preview" and sent["reference"] == ""

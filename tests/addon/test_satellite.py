@@ -2,12 +2,13 @@
 
 import json
 import math
+import struct
 
 import bpy
 import numpy as np
 import pytest
 
-from skyworld_addon import parameters
+from skyworld_addon import parameters, preferences
 from skyworld_addon.operators import satellite
 from skyworld_addon.scene import camera_files, georeference, ply, world
 
@@ -146,6 +147,87 @@ def test_refining_further_posts_the_city_at_hand_and_puts_the_old_splats_away(ba
     backend.move(job, "done", result={"output": None})
     pump(lambda: sum(obj.type == "POINTCLOUD" for obj in bpy.data.objects) == 2)
     assert old.hide_render and old.hide_viewport
+
+
+def glb():
+    """A triangle of one metre, 7 m above the origin, with its place on the Earth."""
+    corners = np.array([[0, 7, 0], [1, 7, 0], [0, 7, -1]], "<f4")  # Y is up
+    body = corners.tobytes() + np.arange(3, dtype="<u4").tobytes()
+    views = [{"buffer": 0, "byteOffset": 0, "byteLength": 36}, {"buffer": 0, "byteOffset": 36, "byteLength": 12}]
+    places = {"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3", "min": [0, 7, -1], "max": [1, 7, 0]}
+    document = {
+        "asset": {"version": "2.0"},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0, "name": "lyon_city", "extras": {"SRID": "EPSG:32631"}}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}, "indices": 1}]}],
+        "accessors": [places, {"bufferView": 1, "componentType": 5125, "count": 3, "type": "SCALAR"}],
+        "bufferViews": views,
+        "buffers": [{"byteLength": len(body)}],
+    }
+    text = json.dumps(document).encode()
+    text += b" " * (-len(text) % 4)
+    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(body), b"BIN\0") + body
+    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_the_mesh_of_a_city_stands_where_its_splats_stand_and_takes_their_place(backend, pump, city, local):
+    assert not bpy.ops.skyworld.add_city_mesh.poll()
+    bpy.ops.skyworld.import_world(directory=str(city))
+    (cloud,) = (obj for obj in bpy.data.objects if obj.type == "POINTCLOUD")
+    cloud.location, cloud.scale = (10, 20, 30), (2, 2, 2)
+
+    def added():
+        before = set(bpy.data.objects)
+        bpy.context.view_layer.update()
+        assert bpy.ops.skyworld.add_city_mesh() == {"FINISHED"}
+        pump(lambda: backend.jobs and backend.jobs[-1]["state"] == "queued")
+        job = backend.jobs[-1]
+        assert job["kind"] == "satellite_export" and satellite.Path(job["parameters"]["world"]) == city
+        assert satellite.Path(job["parameters"]["output"]) == city / satellite.MESH and job["parameters"]["cell"] == 0
+        if local:
+            (city / satellite.MESH).write_bytes(glb())
+        else:
+            backend.files[satellite.MESH] = glb()
+        backend.move(job, "running")
+        backend.move(job, "done", result={"output": job["parameters"]["output"]})
+        pump(lambda: len(bpy.data.objects) > len(before))
+        (mesh,) = set(bpy.data.objects) - before
+        return mesh
+
+    older = added()
+    mesh = added()
+    bpy.context.view_layer.update()
+    corners = np.array([mesh.matrix_world @ vertex.co for vertex in mesh.data.vertices])
+    np.testing.assert_allclose(corners, [[10, 20, 44], [12, 20, 44], [10, 22, 44]], atol=1e-5)
+    assert [c.name for c in mesh.users_collection] == ["lyon_city"] and mesh["SRID"] == "EPSG:32631"
+    assert cloud.hide_render and cloud.hide_viewport and older.hide_render and not mesh.hide_render
+    assert bpy.context.object == mesh and satellite.city_of(bpy.context), "more can be made of the city"
+
+
+@pytest.mark.parametrize("place", ["LOCAL", "REMOTE"])
+def test_maps_of_a_city_go_where_the_artist_says(backend, pump, city, tmp_path, place):
+    bpy.ops.skyworld.import_world(directory=str(city))
+    target = tmp_path / "maps" / "lyon.tif"
+    target.parent.mkdir()
+    satellite.session.connect()
+    pump(lambda: satellite.session.state == "on")
+    preferences.get().backend = place
+    bpy.ops.skyworld.export_city(filepath=str(target), content="HEIGHTS", cell=0.5)
+    pump(lambda: backend.jobs)
+    job, output = backend.jobs[0], satellite.Path(backend.jobs[0]["parameters"]["output"])
+    assert job["parameters"]["cell"] == 0.5
+    if place == "LOCAL":
+        assert output == target
+        target.write_bytes(b"heights")
+    else:
+        assert output == city / "exports" / "lyon.tif"
+        backend.files["exports/lyon.tif"] = b"heights"
+    backend.move(job, "running")
+    backend.move(job, "done", result={"output": str(output)})
+    pump(lambda: satellite.last_export() == target)
+    assert target.read_bytes() == b"heights" and not any(obj.type == "MESH" for obj in bpy.data.objects)
 
 
 @pytest.mark.parametrize(

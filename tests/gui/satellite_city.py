@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import bpy
+import numpy as np
 from bl_ext.user_default.skyworld import jobs, preferences
 from bl_ext.user_default.skyworld.panels import generate, satellite
 from bl_ext.user_default.skyworld.scene import splats
@@ -69,6 +70,15 @@ def steps(gui):
         bpy.ops.view3d.view_camera()
     yield 15
     gui.shot("city")
+    with gui.override():
+        bpy.ops.skyworld.add_city_mesh()
+    yield from until(lambda: city.hide_viewport, 60)
+    (mesh,) = (obj for obj in bpy.data.objects if obj.type == "MESH")
+    assert len(mesh.data.polygons) > 1000 and mesh["SRID"] == scene["SRID"]
+    splats_up, mesh_up = (np.array(obj.bound_box)[:, 2] for obj in (city, mesh))
+    assert abs(mesh_up.max() - splats_up.max()) < 4 and mesh.matrix_world == city.matrix_world
+    gui.area.spaces.active.shading.color_type = "TEXTURE"
+    gui.shot("mesh")
     told = json.loads((output / "world.json").read_text())
     with gui.override():
         bpy.ops.skyworld.refine_city()

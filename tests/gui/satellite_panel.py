@@ -77,10 +77,20 @@ def steps(gui):
     assert scene["SRID"] == "EPSG:32631" and scene.camera.name == "Orbit Camera"
     assert bpy.ops.skyworld.refine_city.poll()
     yield from window.shot(gui, "satellite-done")
+    heights = home / "quarry.tif"
+    with gui.override():
+        bpy.ops.skyworld.export_city(filepath=str(heights), content="HEIGHTS")
+    yield from window.until(lambda: len(backend.jobs) == 3)
+    job = backend.jobs[2]
+    backend.files["exports/quarry.tif"] = b"heights"
+    backend.move(job, "running")
+    backend.move(job, "done", result={"output": job["parameters"]["output"]})
+    yield from window.until(heights.is_file)
+    yield from window.shot(gui, "satellite-exported")
     with gui.override():
         bpy.ops.skyworld.refine_city()
-    yield from window.until(lambda: len(backend.jobs) == 3)
-    backend.move(backend.jobs[2], "running")
+    yield from window.until(lambda: len(backend.jobs) == 4)
+    backend.move(backend.jobs[3], "running")
     yield from window.until(lambda: session.active())
     backend.close()
     yield from window.until(lambda: session.state == "lost", 60)

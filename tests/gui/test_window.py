@@ -88,7 +88,7 @@ def test_the_panel_leads_from_posed_pictures_to_a_world_in_the_scene(panels):
 
 @pytest.mark.timeout(700)
 def test_the_panel_leads_from_satellite_images_to_a_city_in_the_scene(panels):
-    states = ("empty", "ready", "running", "lost", "failed", "done")
+    states = ("empty", "ready", "running", "lost", "failed", "done", "exported")
     panels.passed("satellite_panel", *(f"satellite-{state}" for state in states))
 
 
@@ -191,7 +191,7 @@ def test_a_scene_of_satellite_images_becomes_a_city_and_is_refined_with_the_real
             CURRICULUM=str(shared / "curriculum.json"),
             OUTPUT=str(shared / "city"),
         )
-    for state in ("overview", "running", "city", "refined"):
+    for state in ("overview", "running", "city", "mesh", "refined"):
         assert (tmp_path / f"window-{state}.png").stat().st_size > 5_000
 
 

@@ -39,14 +39,14 @@ class RepaintingParameters(Parameters):
         max_length=2000,
         title="Source Prompt",
         description="What renders look like before they are edited; the published words if left out",
-        json_schema_extra={"advanced": True},
+        json_schema_extra={"advanced": True, "empty": "The published words"},
     )
     target: str = Field(
         "",
         max_length=2000,
         title="Target Prompt",
         description="What the city should look like; the published words if left out",
-        json_schema_extra={"advanced": True},
+        json_schema_extra={"advanced": True, "empty": "The published words"},
     )
     edit_steps: int = Field(
         28,
@@ -90,7 +90,7 @@ class RepaintingParameters(Parameters):
         "",
         title="Cluster Address",
         description="Of a Ray cluster that runs, such as auto or ray://host:10001; one is started here if left out",
-        json_schema_extra={"advanced": True},
+        json_schema_extra={"advanced": True, "empty": "One is started here"},
     )
     workers: int = Field(
         0,

@@ -9,9 +9,10 @@ def describe(model: type[Parameters]) -> list[dict]:
     Each: name, title, description, type ("int" | "float" | "bool" | "enum" | "string" | "path"),
     required, optional (None allowed), default (None where required), min, max (inclusive, or None),
     items (values of an enum, strings or integers; else None), unit, subtype, advanced, labels where the items have
-    names that are not their own words, and automatic where the default leaves a number to the program: one to begin
-    with where it is not. Fields of `TOOLS` may also have
-    words (placeholders of the command line), positional, and the type "list" with a length (None: one or more).
+    names that are not their own words, empty where a field that nothing is written in means something: its words, and
+    automatic where the default leaves a number to the program: one to begin with where it is not. Fields of `TOOLS` may
+    also have words (placeholders of the command line), positional, and the type "list" with a length (None: one or
+    more).
     """
     schema = model.model_json_schema(by_alias=True)
     required = schema.get("required", ())
@@ -35,7 +36,7 @@ def _field(name: str, field: dict, required: bool) -> dict:
         "unit": field.get("unit"),
         "subtype": field.get("subtype"),
         "advanced": field.get("advanced", False),
-        **{key: field[key] for key in ("words", "positional", "labels", "automatic") if key in field},
+        **{key: field[key] for key in ("words", "positional", "labels", "automatic", "empty") if key in field},
         **({"length": value.get("maxItems")} if value.get("type") == "array" else {}),
     }
 

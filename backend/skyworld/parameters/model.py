@@ -21,7 +21,7 @@ def words(shown: str, **more) -> dict:
 
 def checkpoint_field(title: str, what: str):
     text = f"{what}: a model's hub id or folder in place of the profile's, or builtin"
-    return Field("", title=title, description=text, json_schema_extra={"advanced": True})
+    return Field("", title=title, description=text, json_schema_extra={"advanced": True, "empty": "As Models says"})
 
 
 def check(model: type[Parameters], values: dict) -> Parameters:

@@ -48,7 +48,7 @@ class SatellitePrepareParameters(Parameters):
         None,
         title="Height Map",
         description="GeoTIFF of heights that belongs to one ortho photo",
-        json_schema_extra={**FILE, "advanced": True},
+        json_schema_extra={**FILE, "advanced": True, "empty": "Measured in the images"},
     )
     hold_out: Annotated[list[str], NAMES] = Field(
         [],
@@ -139,6 +139,7 @@ class SatelliteReconstructParameters(Parameters):
         "",
         title="Light of",
         description="Name or date (2024-05) of the image whose light the city shall have; empty: the first one",
+        json_schema_extra={"empty": "The first image"},
     )
     block: float = Field(
         0.0,
@@ -160,7 +161,7 @@ class SatelliteReconstructParameters(Parameters):
         "",
         title="Depth Model",
         description="Hub id or folder of a model whose idea of lower views the fit is to follow; none if left out",
-        json_schema_extra={"advanced": True},
+        json_schema_extra={"advanced": True, "empty": "None"},
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Of everything that is drawn by lot")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="Where to compute")

@@ -79,13 +79,13 @@ class WorldParameters(Parameters):
         None,
         title="Own Panorama",
         description="A finished 360 panorama (2:1) to use in place of the generated one",
-        json_schema_extra={"subtype": "FILE_PATH", "advanced": True},
+        json_schema_extra={"subtype": "FILE_PATH", "advanced": True, "empty": "It is generated"},
     )
     distance: Path | None = Field(
         None,
         title="Own Distance",
         description="Distance along the ray in metres (EXR, 16-bit PNG in millimetres, or NPY) for the panorama",
-        json_schema_extra={"subtype": "FILE_PATH", "advanced": True},
+        json_schema_extra={"subtype": "FILE_PATH", "advanced": True, "empty": "It is measured"},
     )
     heuristic: Literal["anchored", "sequential", "adhoc"] = Field(
         "anchored",
@@ -112,7 +112,7 @@ class WorldParameters(Parameters):
         None,
         title="Repair Mask",
         description="Picture (2:1) that is white where your own panorama is to be completed as well: a person",
-        json_schema_extra={**FILE, "advanced": True},
+        json_schema_extra={**FILE, "advanced": True, "empty": "None"},
     )
     cube: float = Field(
         2.0,
