@@ -1,4 +1,4 @@
-"""Makes the pictures of docs/panel.md: panels in a real Blender window, around the world that the demo has made.
+"""Makes the pictures of docs/panel.md, models.md and editing.md in a real Blender window, around the demo's world.
 
     BLENDER_GUI=TOOL SKYWORLD_EXTENSION=ZIP .venv/bin/python docs/sample/panel_pictures.py demo/world
 
@@ -16,7 +16,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs/pictures"
 MOST_BYTES = 200_000
-SCRIPTS = "pictures,panel,fit_panel,satellite_panel,languages"
+SCRIPTS = "models_preferences,pictures,panel,fit_panel,satellite_panel,languages"
 # picture: the shots beside each other, and the rows of pixels that are kept
 PANELS = {
     "panel.png": (("running", "world"), 1000),
@@ -26,7 +26,15 @@ PANELS = {
     "panel_light.png": (("lang-light",), 790),
     "panel_german.png": (("lang-german",), 790),
     "fit_panel.png": (("fit-ready", "fit-running"), 880),
-    "satellite_panel.png": (("satellite-ready", "satellite-lost"), 1000),
+    "satellite_panel.png": (("satellite-ready", "satellite-exported"), 1000),
+}
+MODELS = (184, 386, 1304, 794)  # of the window with the preferences
+# picture: a shot of the window, and its size
+WINDOWS = {
+    "window.jpg": ("world-window", (1200, 900)),
+    "viewport_splats.jpg": ("cube-window", (1200, 900)),
+    "editing_lasso.jpg": ("lasso-window", (1200, 900)),
+    "editing_crop.jpg": ("crop-window", (1200, 900)),
 }
 
 
@@ -48,8 +56,10 @@ def main() -> None:
         subprocess.run(["bash", tool, "shot", extension, str(script), str(picture)], env=env, check=True)
         for name, (shots, rows) in PANELS.items():
             keep([Image.open(picture.with_name(f"window-{shot}.png")) for shot in shots], rows, PICTURES / name)
-        whole = Image.open(picture.with_name("window-world-window.png")).convert("RGB")
-        whole.resize((1200, 900), Image.LANCZOS).save(PICTURES / "window.jpg", quality=82, optimize=True)
+        keep([Image.open(picture.with_name("window-models-running.png")).crop(MODELS)], 1000, PICTURES / "models.png")
+        for name, (shot, size) in WINDOWS.items():
+            whole = Image.open(picture.with_name(f"window-{shot}.png")).convert("RGB")
+            whole.resize(size, Image.LANCZOS).save(PICTURES / name, quality=82, optimize=True)
 
 
 def keep(pictures: list[Image.Image], rows: int, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""The pictures of docs/panel.md: the panels around a real world, which BG_PASS_WORLD names, and a fake backend.
+"""The pictures of docs/panel.md and editing.md: panels around a real world, named by BG_PASS_WORLD, and a fake backend.
 
 docs/sample/panel_pictures.py runs it with `several.py` and keeps them.
 """
@@ -7,9 +7,14 @@ import os
 from pathlib import Path
 
 import bpy
+import numpy as np
 import window
 from bl_ext.user_default.skyworld import jobs
 from bl_ext.user_default.skyworld.scene import splats
+from editing import Mouse, take_tool
+from viewport import look
+
+HOUSE = np.array((-1.5, 6, 1.2))  # of the village, from its left
 
 
 def steps(gui):
@@ -50,4 +55,21 @@ def steps(gui):
     bpy.ops.skyworld.select_splats_by("EXEC_DEFAULT", by="STRAY")
     yield from window.open_panels(gui, "edit", "world")
     yield from window.shot(gui, "edit")
+    bpy.ops.skyworld.select_all_splats(action="DESELECT")
+    look(gui, (0, 6, 1.4), 6.0, 86, 0, 8)
+    cube = bpy.data.objects["Cube"]
+    cube.location, cube.scale = (0.3, 7.5, 0.4), (0.6, 0.6, 0.6)
+    yield from window.shot(gui, "cube-window", region=None)
+    bpy.data.objects.remove(cube)
+    yield from take_tool(gui, "skyworld.lasso_tool")
+    turn = np.linspace(0, 2 * np.pi, 22)
+    yield from Mouse(gui).drag(HOUSE + np.stack([1.1 * np.cos(turn), 0 * turn, 0.9 * np.sin(turn)], -1))
+    yield from window.shot(gui, "lasso-window", region=None)
+    bpy.ops.skyworld.select_all_splats(action="DESELECT")
+    with gui.override():
+        bpy.ops.skyworld.add_crop(shape="BOX", share=0.5)
+    box = bpy.context.object
+    box.location, box.scale, box.rotation_euler.z = (-1.5, 8, 2.4), (3.5, 4, 2.6), 0.2
+    look(gui, (0.5, 7, 1.5), 17.0, 72, 0, 12)
+    yield from window.shot(gui, "crop-window", region=None)
     backend.close()

@@ -64,7 +64,9 @@ def export(parameters: SatelliteExportParameters) -> Iterator[Progress]:
         jpeg = cv2.imencode(".jpg", mesh.picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
         named = {"name": world.document.get("name") or "city", "extras": None if place is None else _properties(place)}
         with atomic_write(output) as temporary:
-            temporary.write_bytes(glb(mesh.vertices, mesh.triangles, uv=mesh.uv, picture=jpeg, **named))
+            temporary.write_bytes(
+                glb(mesh.vertices, mesh.triangles, normals=mesh.normals, uv=mesh.uv, picture=jpeg, **named)
+            )
         yield Progress(1.0, f"{len(mesh.triangles):,} triangles in {output}")
 
 

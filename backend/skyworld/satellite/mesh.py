@@ -36,6 +36,7 @@ _SEEN = 0.75  # of a triangle's corners and its middle, below which it takes its
 # far these must lie apart, over what the line is smoothed, how far beside it top and foot stand, how far a cell moves.
 _REACH, _WALL, _STRAIGHT, _BESIDE, _FARTHEST = 3, 4.0, 2.0, 0.1, 1.2
 _AGAINST = 0.3  # cosine to what faces the other way, beyond which a triangle is no part of the wall around it
+_SHARP = 0.65  # cosine: an edge of more than 50 degrees is one to be seen
 _GRAZING = 0.35  # cosine below which a picture is too stretched to be taken
 # What no camera sees is filled from what is near and faces the same way: metres that a turn by 60 degrees is worth.
 _TURN = 6.0
@@ -43,10 +44,12 @@ _TURN = 6.0
 
 @dataclass(frozen=True)
 class Mesh:
-    """vertices [V, 3] metres, Z up; triangles [T, 3]; uv [V, 2] into picture [h, w, 3] uint8, 0, 0 its top left."""
+    """vertices [V, 3] metres, Z up; triangles [T, 3]; normals [V, 3], of unit length; uv [V, 2] into picture [h, w, 3]
+    uint8, 0, 0 its top left."""
 
     vertices: np.ndarray
     triangles: np.ndarray
+    normals: np.ndarray
     uv: np.ndarray
     picture: np.ndarray
 
@@ -64,7 +67,8 @@ def textured(gaussians: Gaussians, height_map: HeightMap, pixel: float) -> Mesh:
     vertices, triangles = divided(vertices, triangles, _PIECE * height_map.cell)
     cameras = _cameras(vertices, pixel)
     drawn = [_drawn(gaussians, camera) for camera in cameras]
-    normals = _facing(vertices, triangles, walled)
+    flat = _flat(vertices, triangles)
+    normals = _facing(vertices, triangles, flat, walled)
     depths = [depth for _, depth in drawn]
     owner, hidden = _best(vertices, triangles, normals, cameras, depths, _SLACK * height_map.cell)
     picture, corners = _side_by_side([picture for picture, _ in drawn])
@@ -73,11 +77,12 @@ def textured(gaussians: Gaussians, height_map: HeightMap, pixel: float) -> Mesh:
     for index, own in enumerate(cameras):
         here = owner == index
         pixels[here] = own.project(places[here].reshape(-1, 3))[0].reshape(-1, 3, 2) + corners[index]
-    # A vertex between triangles of two pictures is there twice.
-    keys = np.c_[triangles.reshape(-1), np.round(pixels.reshape(-1, 2) * 16).astype(int)]
+    rounded = _rounded(triangles, flat, len(vertices)).reshape(-1, 3)
+    # A vertex between triangles of two pictures, or at a sharp edge, is there twice.
+    keys = np.c_[triangles.reshape(-1), np.round(pixels.reshape(-1, 2) * 16), np.round(rounded * 64)].astype(np.int32)
     _, first, rows = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     uv = pixels.reshape(-1, 2)[first] / picture.shape[1::-1]
-    return Mesh(vertices[triangles.reshape(-1)[first]], rows.reshape(-1, 3), uv, picture)
+    return Mesh(vertices[triangles.reshape(-1)[first]], rows.reshape(-1, 3), rounded[first], uv, picture)
 
 
 def surface(height_map: HeightMap) -> tuple[np.ndarray, np.ndarray]:
@@ -199,22 +204,46 @@ def _drawn(gaussians: Gaussians, camera: Camera) -> tuple[np.ndarray, np.ndarray
     return picture, np.where(solid, found.depth[0].cpu().numpy(), 0)
 
 
-def _facing(vertices: np.ndarray, triangles: np.ndarray, height_map: HeightMap) -> np.ndarray:
-    """[T, 3]: the way each triangle faces; one of a wall: the way the wall does, not a step of its zigzag."""
+def _flat(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """[T, 3]: square to each triangle, as long as its area is large, twice."""
     a, b, c = (vertices[triangles[:, corner]] for corner in range(3))
-    normals = np.cross(b - a, c - a)
-    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
+    return np.cross(b - a, c - a)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+
+def _rounded(triangles: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
+    """[T, 3, 3]: normals at the corners of triangles, of unit length: the mean of all triangles around the vertex (of
+    `count`) that are turned against this one by less than a sharp edge is."""
+    unit, corners = _unit(flat), triangles.reshape(-1)
+    order = np.argsort(corners, kind="stable")
+    around = np.bincount(corners, minlength=count)
+    first, own = np.cumsum(around) - around, np.repeat(np.arange(len(triangles)), 3)
+    total = np.zeros((len(corners), 3))
+    for step in range(around.max()):
+        here = np.nonzero(around[corners] > step)[0]
+        other = order[first[corners[here]] + step] // 3
+        alike = (unit[own[here]] * unit[other]).sum(-1) > _SHARP
+        total[here[alike]] += flat[other[alike]]
+    return _unit(total).reshape(*triangles.shape, 3)
+
+
+def _facing(vertices, triangles, flat: np.ndarray, height_map: HeightMap) -> np.ndarray:
+    """[T, 3]: the way each triangle faces; one of a wall: the way the wall does, not a step of its zigzag."""
+    normals = _unit(flat)
     up = continued(height_map.up).astype(np.float64)
     north_south, west_east = np.gradient(up, height_map.cell)
     downhill = np.stack([-west_east, north_south])
     # The root: a parapet does not turn its wall round, nor a tower the house beside it.
     downhill /= np.sqrt(np.maximum(np.hypot(*downhill), 1e-9))
     downhill = np.stack([gaussian_filter(component, _ALIKE) for component in downhill])
-    middle = (a + b + c) / 3
+    middle = vertices[triangles].mean(1)
     row = ((height_map.north - middle[:, 1]) / height_map.cell).astype(int).clip(0, up.shape[0] - 1)
     column = ((middle[:, 0] - height_map.west) / height_map.cell).astype(int).clip(0, up.shape[1] - 1)
     wall, own = downhill[:, row, column].T, normals[:, :2]
-    wall /= np.maximum(np.linalg.norm(wall, axis=-1, keepdims=True), 1e-12)
+    wall = _unit(wall)
     length = np.linalg.norm(own, axis=-1, keepdims=True)
     # What faces against it is no part of it: the inside of a parapet.
     steep = (normals[:, 2] < _ABOVE) & ((wall * own).sum(-1) > -_AGAINST * length[:, 0])

@@ -110,6 +110,7 @@ def test_walls_that_run_across_the_grid_are_even_and_wholly_of_their_own_colour(
     middle = (a + b + c) / 3
     along, across = turned(*middle[:, :2].T, 25)
     out = np.stack(turned(*normals[:, :2].T, 25), -1)
+    assert np.allclose(np.linalg.norm(mesh.normals, axis=-1), 1)
     tall = (normals[:, 2] < 0.5) & (abs(middle[:, 2] - 2.5) < 1.5)
     for (east, north), own in WALLS.items():
         wall = tall & (abs(along * east + across * north - 4) < 0.8) & (abs(along * north + across * east) < 2.5)
@@ -117,6 +118,8 @@ def test_walls_that_run_across_the_grid_are_even_and_wholly_of_their_own_colour(
         assert (weight * (out[wall] @ (east, north) > np.cos(np.radians(15)))).sum() > 0.9, (east, north)
         assert (weight * (abs(colours[wall] - own).max(-1) < 0.25)).sum() > 0.9, (east, north)
         corners = np.unique(mesh.triangles[wall])
+        shading = np.stack(turned(*mesh.normals[corners, :2].T, 25), -1) @ (east, north)
+        assert shading.min() > 0.9, "the edges of roof and foot are sharp"
         assert len(corners) < 1.1 * len(np.unique(mesh.vertices[corners], axis=0)), "one picture, without seams"
 
 
