@@ -301,12 +301,4 @@ class BakeCamera(CameraOperator, bpy.types.Operator):
 
 CLASSES = (AddFlythrough, AddOrbit, AddMove, AddWalk, BakeCamera)
 
-
-def register():
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister():
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

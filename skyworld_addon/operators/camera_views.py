@@ -195,12 +195,4 @@ def _path(context):
 
 CLASSES = (AddView, FlyThroughViews, LookAtTarget, FocalZoom, BankPath, KeepClear, PreviewShot)
 
-
-def register():
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister():
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)
