@@ -74,7 +74,8 @@ class SkyWorldPreferences(bpy.types.AddonPreferences):
     )
     set_up_scene: BoolProperty(
         name="Set Up the Scene for the Shot",
-        description="With a new world: its camera, the SkyWorld render engine and the view transform Standard",
+        description="With a new world: its camera, the SkyWorld render engine and the view transform Standard; with a "
+        "city's mesh: textures in solid shading",
         default=True,
     )
 

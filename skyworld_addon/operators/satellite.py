@@ -393,7 +393,17 @@ def add_mesh(collection, file):
     collection.objects.link(obj)
     obj.select_set(True)
     bpy.context.view_layer.objects.active = obj
+    if preferences.get().set_up_scene:
+        _show_textures()
     return obj
+
+
+def _show_textures():
+    """Viewports that show materials by one colour each show their pictures: the mesh would be grey."""
+    spaces = (space for screen in bpy.data.screens for area in screen.areas for space in area.spaces)
+    for space in spaces:
+        if space.type == "VIEW_3D" and space.shading.color_type == "MATERIAL":
+            space.shading.color_type = "TEXTURE"
 
 
 def city_of(context):

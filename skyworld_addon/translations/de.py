@@ -708,8 +708,10 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
         "Welche Modelle gezeigt werden: für eine GPU mit so viel Speicher"
     ),
     "With CUDA and gsplat; about 8 GiB of disk": "Mit CUDA und gsplat; etwa 8 GiB auf der Platte",
-    "With a new world: its camera, the SkyWorld render engine and the view transform Standard": (
-        "Mit einer neuen Welt: ihre Kamera, die Render-Engine SkyWorld und die Ansichtstransformation Standard"
+    "With a new world: its camera, the SkyWorld render engine and the view transform Standard; with a "
+    "city's mesh: textures in solid shading": (
+        "Mit einer neuen Welt: ihre Kamera, die Render-Engine SkyWorld und die Ansichtstransformation Standard; mit "
+        "dem Mesh einer Stadt: Texturen in fester Schattierung"
     ),
     "Works everywhere; about 3 GiB of disk": "Geht überall; etwa 3 GiB auf der Platte",
     # tooltips: parameters
@@ -1109,17 +1111,17 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
         "Die Splats schreiben, wo sie in der Szene stehen; aus: im Raum des Objekts"
     ),
     # a city as files
-    "Add Mesh": "Netz hinzufügen",
+    "Add Mesh": "Mesh hinzufügen",
     "As Models says": "Wie unter Modelle",
     "Blender's glTF importer is off: switch it on in Preferences > Add-ons": (
         "Blenders glTF-Import ist aus: in Einstellungen > Add-ons einschalten"
     ),
     "Cell": "Zelle",
-    "City as Mesh": "Stadt als Netz",
+    "City as Mesh": "Stadt als Mesh",
     "City of Satellite Images (.glb, .tif, .png)": "Stadt aus Satellitenbildern (.glb, .tif, .png)",
     "Content": "Inhalt",
     "Distance between two heights, pixels, or vertices of the mesh; 0: as the city's own height map": (
-        "Abstand zweier Höhen, Bildpunkte oder Eckpunkte des Netzes; 0: wie die Höhenkarte der Stadt"
+        "Abstand zweier Höhen, Bildpunkte oder Punkte des Meshes; 0: wie die Höhenkarte der Stadt"
     ),
     "Export City": "Stadt exportieren",
     "Export it to another folder": "In einen anderen Ordner exportieren",
@@ -1130,16 +1132,16 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "It is generated": "Wird erzeugt",
     "It is measured": "Wird gemessen",
     "Make a textured mesh of the city and put it where its splats stand, for Blender's lights and modifiers": (
-        "Aus der Stadt ein Netz mit Textur machen und es an die Stelle ihrer Splats setzen, für Blenders Licht und "
+        "Aus der Stadt ein Mesh mit Textur machen und es an die Stelle ihrer Splats setzen, für Blenders Licht und "
         "Modifikatoren"
     ),
     "Measured in the images": "In den Bildern gemessen",
-    "Mesh": "Netz",
+    "Mesh": "Mesh",
     "One is started here": "Hier wird einer gestartet",
     "Ortho": "Ortho",
     "The first image": "Das erste Bild",
     "The mesh takes the splats' place; they stay in the file": (
-        "Das Netz nimmt den Platz der Splats ein; sie bleiben in der Datei"
+        "Das Mesh nimmt den Platz der Splats ein; sie bleiben in der Datei"
     ),
     "The picture from straight above, north at its top (.png, .jpg)": (
         "Das Bild von genau oben, Norden an seinem oberen Rand (.png, .jpg)"
@@ -1151,7 +1153,7 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
     "What of the city is written": "Was von der Stadt geschrieben wird",
     "Write the city as a file for maps or other programs: a height map, its picture from above, or a textured mesh": (
         "Die Stadt als Datei für Karten oder andere Programme schreiben: eine Höhenkarte, ihr Bild von oben oder ein "
-        "Netz mit Textur"
+        "Mesh mit Textur"
     ),
     "cannot be written": "kann nicht geschrieben werden",
     # cities from satellite images

@@ -203,6 +203,9 @@ def test_the_mesh_of_a_city_stands_where_its_splats_stand_and_takes_their_place(
     np.testing.assert_allclose(corners, [[10, 20, 44], [12, 20, 44], [10, 22, 44]], atol=1e-5)
     assert [c.name for c in mesh.users_collection] == ["lyon_city"] and mesh["SRID"] == "EPSG:32631"
     assert cloud.hide_render and cloud.hide_viewport and older.hide_render and not mesh.hide_render
+    spaces = [space for screen in bpy.data.screens for area in screen.areas for space in area.spaces]
+    shown = {space.shading.color_type for space in spaces if space.type == "VIEW_3D"}
+    assert shown == {"TEXTURE"}, "its picture is seen"
     assert bpy.context.object == mesh and satellite.city_of(bpy.context), "more can be made of the city"
 
 

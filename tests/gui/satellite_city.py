@@ -77,7 +77,7 @@ def steps(gui):
     assert len(mesh.data.polygons) > 1000 and mesh["SRID"] == scene["SRID"]
     splats_up, mesh_up = (np.array(obj.bound_box)[:, 2] for obj in (city, mesh))
     assert abs(mesh_up.max() - splats_up.max()) < 4 and mesh.matrix_world == city.matrix_world
-    gui.area.spaces.active.shading.color_type = "TEXTURE"
+    assert gui.area.spaces.active.shading.color_type == "TEXTURE"
     gui.shot("mesh")
     told = json.loads((output / "world.json").read_text())
     with gui.override():

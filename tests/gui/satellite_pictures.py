@@ -35,8 +35,7 @@ def steps(gui):
         bpy.ops.skyworld.add_city_mesh()
     yield from window.until(lambda: city.hide_viewport, 200)
     bpy.context.object.select_set(False)
-    shading = gui.area.spaces.active.shading
-    shading.type, shading.light, shading.color_type = "SOLID", "FLAT", "TEXTURE"
+    gui.area.spaces.active.shading.light = "FLAT"
     gui.area.spaces.active.overlay.show_relationship_lines = False
     look(gui, (14, 0, 8), 105.0, 60, 0, 30)
     yield from window.shot(gui, "mesh", region=None)
