@@ -25,8 +25,10 @@ from skyworld.progress import Progress, stages
 from skyworld.satellite import border
 from skyworld.satellite import curriculum as curricula
 from skyworld.satellite.curriculum import Curriculum, Episode
+from skyworld.satellite.export import from_above
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.near import drawable
+from skyworld.satellite.outline import over
 from skyworld.satellite.repaint import Piece, Repainter, repaint
 from skyworld.satellite.scene import TRAIN, SatelliteScene, ground_pixel, read_picture, read_scene, write_picture
 from skyworld.satellite.tone import tone
@@ -41,12 +43,14 @@ from skyworld.splats.train import Schedule, View, fit
 from skyworld.world import World, atomic_write, digest
 
 # Raise it when the same inputs give another result.
-VERSION = 3
+VERSION = 4
 SPLATS, BEFORE, HEIGHTS = "splats.ply", "before_refine.ply", "dsm.npz"
 DRAWING = {"antialiased": True, "eps2d": 0.1}  # Mip-Splatting's 2D filter, as Skyfall-GS has it
 EXTENT = 128.0  # metres: unit of the means' learning rate and of sizes, for an area of 256 m
 _GROUND, _ROOF = 5, 99.5  # percentiles of heights that count as ground and as the highest roof
 _SOFT = 3.0  # px (standard deviation) that tones are compared at
+# Of how far the alpha is from what it should be: what is dark looks the same over black whether it is there or not.
+_SOLID = 0.2
 _SHOWN = 3  # views of an episode that its picture shows, before and after
 
 
@@ -174,12 +178,11 @@ class _Episode:
     def make(self, previous: str, kept: str, scratch: Path) -> Iterator[Progress]:
         city = read_ply(self.world.path(previous)).to(self.device)
         yield Progress(0.0, f"looking from {self.episode.elevation:g} degrees")
-        heights = city.means[:, 2].cpu().numpy()
-        cameras = self.curriculum.cameras(
-            self.episode, self.scene.box, partial(ground_of, city), float(np.percentile(heights, _ROOF))
-        )
+        highest = float(np.percentile(city.means[:, 2].cpu().numpy(), _ROOF))
+        cameras = self.curriculum.cameras(self.episode, self.scene.box, partial(ground_of, city), highest)
         images = toned_images(self.scene, city)
-        pieces = self._pieces(city, cameras, images)
+        heights = self._heights(city)
+        pieces = self._pieces(city, cameras, images, heights)
         if not pieces:
             raise UserError(
                 f"nothing of the city is seen from {self.episode.elevation:g} degrees",
@@ -191,10 +194,9 @@ class _Episode:
         preview, repainted = scratch / "preview.jpg", [read_picture(file) for file in files]
         write_sheet(preview, [(piece.picture, after) for (_, piece), after in zip(pieces, repainted, strict=True)])
         yield Progress(share, "fitting the city to them", preview=preview)
-        edited = [(camera, picture) for (camera, _), picture in zip(pieces, repainted, strict=True)]
+        edited = [_edited(*pair, self.device) for pair in zip(pieces, repainted, strict=True)]
         fitted = yield from _scaled(self._fitted(city, edited, images, scratch), share, 0.99)
-        heights = self.world.path(HEIGHTS)
-        fitted = border.straight(fitted, border.closed(HeightMap.read(heights))) if heights.is_file() else fitted
+        fitted = border.straight(fitted, heights) if self.world.path(HEIGHTS).is_file() else fitted
         if not len(fitted):
             raise UserError("no Gaussian was left", hint="Begin again with `skyworld satellite reconstruct`")
         after = render(fitted, pieces[0][0])[0]
@@ -208,15 +210,22 @@ class _Episode:
         seconds = 1.5 if self.repainter.role == "restorer" else 4.0
         return seconds * count / (seconds * count + 0.05 * self.curriculum.iterations)
 
-    def _pieces(self, city: Gaussians, cameras: Sequence[Camera], images: list[View]) -> list[tuple[Camera, Piece]]:
-        """The renders, as often as each is to be edited; those that see next to nothing are left out."""
+    def _heights(self, city: Gaussians) -> HeightMap:
+        """Of the city as it was reconstructed; of what it is now, in a world that lacks them."""
+        kept = self.world.path(HEIGHTS)
+        if kept.is_file():
+            return border.closed(HeightMap.read(kept))
+        return border.closed(from_above(city, self.scene.box, self.scene.pixel)[1])
+
+    def _pieces(self, city: Gaussians, cameras: Sequence[Camera], images: list[View], heights: HeightMap):
+        """[(Camera, Piece)]: the renders, as often as each is to be edited; those that see next to nothing are left
+        out."""
         found, mends = [], self.repainter.role == "restorer"
-        ground = ground_of(city, *self.scene.box.centre[:2])
         for index, camera in enumerate(cameras):
             picture, alpha, depth = render(city, camera)
             if (alpha > 127).mean() < 0.05:
                 continue
-            wanted = _over(camera, self.scene, ground)
+            wanted = over(camera, heights)
             examples = (_example(camera, images, depth),) if mends else ()
             depth = depth if mends else depth[:0]  # an editor does not look at it
             for sample in range(self.curriculum.samples):
@@ -241,17 +250,19 @@ class _Episode:
             strange.unlink()
         return files
 
-    def _fitted(self, city: Gaussians, edited, images: list[View], scratch: Path) -> Iterator[Progress]:
+    def _fitted(self, city: Gaussians, edited: list[View], images: list[View], scratch: Path) -> Iterator[Progress]:
         curriculum, checkpoint = self.curriculum, scratch / "fit.pt"
         views = [replace(view, share=(1 - curriculum.edited) / len(images)) for view in images]
-        for camera, picture in edited:
-            levels = torch.from_numpy(np.round(picture * 255).astype(np.uint8)).to(self.device)
-            views.append(View(camera, levels, share=curriculum.edited / len(edited)))
+        views += [replace(view, share=curriculum.edited / len(edited)) for view in edited]
         views = [view for view in views if view.share > 0]
         warp = None
         if self.parameters.distortion:
             warp = Distortion(len(views), frozen=frozenset(range(len(views) - len(edited))), seed=self.parameters.seed)
-        terms = [*PHOTOMETRIC, *([Term("opacity_entropy", curriculum.entropy)] if curriculum.entropy else [])]
+        terms = [
+            *PHOTOMETRIC,
+            Term("alpha_l1", _SOLID),
+            *([Term("opacity_entropy", curriculum.entropy)] if curriculum.entropy else []),
+        ]
 
         def keep(state: dict) -> None:
             with atomic_write(checkpoint) as temporary:
@@ -301,6 +312,16 @@ def _strategy(curriculum: Curriculum, count: int) -> GradientRule:
     )
 
 
+def _edited(piece: tuple[Camera, Piece], picture: np.ndarray, device) -> View:
+    """What a repainted picture tells: what ought to be seen is solid, the sky is empty. The back of things, which is
+    drawn where a hill is cut through, tells nothing."""
+    camera, render = piece
+    levels = torch.from_numpy(np.round(picture * 255).astype(np.uint8))
+    told = torch.from_numpy((render.wanted | (render.alpha < 128)).astype(np.float32))
+    solid = torch.from_numpy(render.wanted.astype(np.float32))
+    return View(camera, levels.to(device), told.to(device), alpha=solid.to(device))
+
+
 @torch.no_grad()
 def render(city: Gaussians, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Picture [H, W, 3] and alpha [H, W] uint8, depth [H, W] float32 metres."""
@@ -330,7 +351,7 @@ def toned_images(scene: SatelliteScene, city: Gaussians) -> list[View]:
         gain, offset = tone_of(picture, shown.astype(np.float32) / 255, counts)
         toned = np.round((picture * gain + offset).clip(0, 1) * 255).astype(np.uint8)
         weight = torch.from_numpy(counts.astype(np.float32)).to(city.device)
-        views.append(View(camera, torch.from_numpy(toned).to(city.device), weight))
+        views.append(View(camera, torch.from_numpy(toned).to(city.device), weight, alpha=weight))
     if not views:
         raise UserError("no satellite image shows the city", file=scene.folder, hint="Is it this world's scene?")
     return views
@@ -345,16 +366,6 @@ def tone_of(picture: np.ndarray, render: np.ndarray, counts: np.ndarray) -> tupl
     total = np.maximum(cv2.GaussianBlur(weight, (0, 0), _SOFT), 1e-6)[..., None]
     own, wanted = (cv2.GaussianBlur(each * weight[..., None], (0, 0), _SOFT) / total for each in (picture, render))
     return tone(own[counts], wanted[counts], np.ones(int(counts.sum())))
-
-
-def _over(camera: Camera, scene: SatelliteScene, ground: float) -> np.ndarray:
-    """Bool [H, W]: pixels whose ray meets the ground, `ground` metres up, inside of the area."""
-    rays = camera.rays()
-    down = np.where(rays[..., 2] < -1e-3, rays[..., 2], np.nan)
-    places = camera.position[:2] + rays[..., :2] * ((ground - camera.position[2]) / down)[..., None]
-    sides = np.array([scene.box.east, scene.box.north])
-    with np.errstate(invalid="ignore"):
-        return ((places > sides[:, 0]) & (places < sides[:, 1])).all(-1)
 
 
 def _example(camera: Camera, images: list[View], depth: np.ndarray) -> np.ndarray:

@@ -134,6 +134,7 @@ class Sight:
     normal: Tensor | None = None
     target_depth: Tensor | None = None
     target_normal: Tensor | None = None
+    target_alpha: Tensor | None = None
 
 
 def total(terms: Sequence[tuple[Term, float]], sight: Sight) -> Tensor:
@@ -187,6 +188,12 @@ def normal(sight: Sight) -> Tensor:
     return _mean(sight.alpha - (sight.normal * sight.target_normal).sum(-1), weight)
 
 
+def alpha_l1(sight: Sight) -> Tensor:
+    """Mean absolute difference of alpha. What is dark looks the same over black whether it is there or not: without
+    this, a fit over black makes it transparent."""
+    return _mean((sight.alpha - sight.target_alpha).abs(), sight.weight)
+
+
 def opacity_entropy(sight: Sight) -> Tensor:
     """Binary entropy of the opacities, clamped to 0.001 .. 0.999 (Skyfall-GS): drives them to 0 or 1."""
     opacities = sight.gaussians.logit_opacities.sigmoid().clamp(1e-3, 1 - 1e-3)
@@ -230,6 +237,7 @@ TERMS = {
     "depth_pearson": depth_pearson,
     "depth_scale_invariant": depth_scale_invariant,
     "normal": normal,
+    "alpha_l1": alpha_l1,
     "opacity_entropy": opacity_entropy,
     "opacity_sparsity": opacity_sparsity,
     "scale": scale,
@@ -239,6 +247,7 @@ TERMS = {
 NEEDS_PICTURE = {"l1", "dssim"}
 NEEDS_DEPTH = {"depth_l1", "depth_pearson", "depth_scale_invariant"}
 NEEDS_NORMAL = {"normal"}
+NEEDS_ALPHA = {"alpha_l1"}
 
 
 def applies(term: Term, view) -> bool:
@@ -247,6 +256,8 @@ def applies(term: Term, view) -> bool:
         return view.picture is not None
     if term.name in NEEDS_DEPTH:
         return view.depth is not None
+    if term.name in NEEDS_ALPHA:
+        return view.alpha is not None
     return term.name not in NEEDS_NORMAL or view.normal is not None
 
 

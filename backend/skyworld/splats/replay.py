@@ -44,9 +44,9 @@ class Replay:
             return self.result
         self.slots = [tensor[None].clone() for tensor in camera]
         self.picture, self.numbers = view.picture.clone(), numbers.clone()
-        self.weight = None if view.weight is None else view.weight.clone()
+        self.weight, self.alpha = (None if each is None else each.clone() for each in (view.weight, view.alpha))
         capacity = int(_ROOM * int(self.tally)) + 1024
-        still = replace(view, picture=self.picture, weight=self.weight)
+        still = replace(view, picture=self.picture, weight=self.weight, alpha=self.alpha)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
             self.result = self.step(still, Standing(*self.slots, self.tally, capacity), self.numbers)
@@ -59,5 +59,6 @@ class Replay:
             slot[0].copy_(tensor)
         self.picture.copy_(view.picture)
         self.numbers.copy_(numbers, non_blocking=True)
-        if self.weight is not None:
-            self.weight.copy_(view.weight)
+        for slot, tensor in ((self.weight, view.weight), (self.alpha, view.alpha)):
+            if slot is not None:
+                slot.copy_(tensor)

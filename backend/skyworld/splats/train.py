@@ -43,6 +43,7 @@ class View:
     share:  how often the view is taken, relative to the others.
     depth:  [H, W] metres along the camera's z, not finite or 0 where it is not known.
     normal: [H, W, 3] in the world, 0, 0, 0 where it is not known.
+    alpha:  [H, W] 0 to 1, how much of each pixel should be covered.
     """
 
     camera: Camera
@@ -51,9 +52,10 @@ class View:
     share: float = 1.0
     depth: Tensor | None = None
     normal: Tensor | None = None
+    alpha: Tensor | None = None
 
     def smaller(self, divisor: int) -> "View":
-        """At a divisor of its size: pictures by area, depth and normals by their nearest pixel."""
+        """At a divisor of its size: pictures and alpha by area, depth and normals by their nearest pixel."""
         if divisor == 1:
             return self
         size = (max(1, self.camera.height // divisor), max(1, self.camera.width // divisor))
@@ -61,13 +63,16 @@ class View:
         if self.picture is not None:
             picture = interpolate(_unit(self.picture).permute(2, 0, 1)[None], size, mode="area")[0]
             picture = picture.permute(1, 2, 0).contiguous()
-        weight = None if self.weight is None else interpolate(self.weight[None, None], size, mode="area")[0, 0]
+        weight, alpha = (
+            None if values is None else interpolate(values[None, None], size, mode="area")[0, 0]
+            for values in (self.weight, self.alpha)
+        )
         depth = None if self.depth is None else interpolate(self.depth[None, None], size)[0, 0]
         normal = (
             None if self.normal is None else interpolate(self.normal.permute(2, 0, 1)[None], size)[0].permute(1, 2, 0)
         )
         camera = self.camera.resized(size[1], size[0])
-        return replace(self, camera=camera, picture=picture, weight=weight, depth=depth, normal=normal)
+        return replace(self, camera=camera, picture=picture, weight=weight, depth=depth, normal=normal, alpha=alpha)
 
 
 @dataclass(frozen=True)
@@ -202,7 +207,8 @@ def fit(
         if replay and straight and not (options.depth or options.normals or widths is not None):
             weights = tuple(weight for _, weight in active)
             size = (view.camera.width, view.camera.height)
-            key = (fitted.changes, size, view.camera.model, options.sh_degree, options.footprints, weights, background)
+            kind = (size, view.camera.model, view.weight is None, view.alpha is None)
+            key = (fitted.changes, kind, options.sh_degree, options.footprints, weights, background)
             loss, *pair = replay(key, view, numbers[step])
         else:
             loss, *pair = advance(view, None, numbers[step])
@@ -268,7 +274,8 @@ def _sight(drawer, gaussians, fixed, view: View, options: Options, paper, distor
     depth = image[..., 3] / alpha.clamp_min(1e-6) if image.shape[-1] > 3 else None
     normal = image[..., 4:7] if options.normals else None
     picture = None if view.picture is None else _unit(view.picture)
-    sight = Sight(gaussians, colour, alpha, picture, view.weight, depth, normal, view.depth, view.normal)
+    targets = (view.depth, view.normal, view.alpha)
+    sight = Sight(gaussians, colour, alpha, picture, view.weight, depth, normal, *targets)
     return sight, footprints, cost
 
 

@@ -53,6 +53,18 @@ def test_no_known_depth_at_all_costs_nothing():
         assert value.item() == 0
 
 
+def test_what_lets_light_through_costs_as_much_in_the_dark_and_the_sky_must_stay_empty():
+    thin = torch.full((20, 30), 0.75, requires_grad=True)
+    solid = torch.ones(20, 30)
+    solid[:, 15:] = 0
+    weight = torch.ones(20, 30)
+    weight[:10] = 0
+    value = TERMS["alpha_l1"](sight(colour=torch.zeros(20, 30, 3), alpha=thin, target_alpha=solid, weight=weight))
+    value.backward()
+    assert value.item() == pytest.approx(0.5)
+    assert (thin.grad[10:, :15] < 0).all() and (thin.grad[10:, 15:] > 0).all() and not thin.grad[:10].any()
+
+
 def test_half_opacities_have_the_most_entropy():
     def entropy(logit):
         gaussians = random_gaussians(0, 40)
