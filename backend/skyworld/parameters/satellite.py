@@ -129,7 +129,7 @@ class SatelliteReconstructParameters(Parameters):
     height: Path | None = Field(
         None,
         title="Height Map",
-        description="GeoTIFF of heights; without one the scene's own dsm.tif or dsm.npz",
+        description="GeoTIFF of heights; without one the scene's own height.npz, else its dsm.tif",
         json_schema_extra=FILE,
     )
     quality: Literal["preview", "full"] = Field(

@@ -4,7 +4,7 @@ From above neither shows. A camera at 17 degrees sees what hangs out of the bord
 through as hollow, and what a wrong match has sunk as pits with walls tens of metres deep.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +23,7 @@ from scipy.ndimage import (
 from scipy.spatial import cKDTree
 
 from skyworld.satellite.height_map import HeightMap, continued
-from skyworld.satellite.scene import Box
+from skyworld.satellite.scene import Box, SatelliteImage
 from skyworld.satellite.sheet import WALL, sheet, upright
 from skyworld.splats.gaussians import Gaussians, rotation_matrices
 
@@ -35,6 +35,23 @@ _CLOSED = 3  # cells: narrower gaps between Gaussians are no border
 _STDS = 2.0  # standard deviations of a Gaussian that the border cuts off: what it draws beyond is hardly seen
 _RIM, _EDGE, _ALIKE = 1.6, 0.5, 100  # of a wall in the cut: cells from the border, metres at both ends, neighbours
 _LEAST = 0.3  # how much narrower one may become; what still hangs out then goes
+
+
+def shown(height_map: HeightMap, images: Sequence[SatelliteImage]) -> HeightMap:
+    """Unknown where no image looks: heights go on there, but nobody knows what it looks like. What lies in the midst
+    of what they show (a cloud that was masked) stays. As it is where they show nothing at all."""
+    places = replace(height_map, up=continued(height_map.up)).points().reshape(-1, 3)
+    seen = np.zeros(len(places), bool)
+    for image in images:
+        counts = image.read()[1]
+        pixels, depth = image.camera.project(places)
+        inside = (depth > 0) & (pixels >= 0).all(-1) & (pixels < counts.shape[::-1]).all(-1)
+        column, row = np.where(inside[:, None], pixels, 0).astype(int).T
+        seen |= inside & counts[row, column]
+    if not seen.any():
+        return height_map
+    seen = binary_fill_holes(seen.reshape(height_map.shape))
+    return replace(height_map, up=np.where(seen, height_map.up, np.nan).astype(np.float32))
 
 
 def grounded(height_map: HeightMap) -> HeightMap:

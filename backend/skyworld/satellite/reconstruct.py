@@ -32,8 +32,9 @@ from skyworld.splats.gaussians import NAMES, Gaussians
 from skyworld.world import World, atomic_write, digest
 
 # Raise it when the same inputs give another result.
-VERSION = 4
-HEIGHTS = ("dsm.tif", "dsm.npz", "height.tif", "height.npz")  # where a scene keeps its height map
+VERSION = 5
+# Where a scene keeps its height map, the best first: one in the UTM zone was turned and read between its cells.
+HEIGHTS = ("height.npz", "dsm.npz", "dsm.tif", "height.tif")
 # The paths that every city gets: elevation in degrees; the last one is where Skyfall-GS judges its cities.
 ORBITS = (60, 45, 17)
 DEPTH = "depth"  # the role
@@ -51,7 +52,8 @@ def reconstruct(parameters: SatelliteReconstructParameters) -> Iterator[Progress
     yield Progress(0.0, "reading the scene", stage="scene")
     scene = read_scene(parameters.scene)
     heights = _height_file(scene, parameters.height)
-    height_map = border.closed(border.grounded(HeightMap.read(heights, scene.georeference)))
+    height_map = border.shown(HeightMap.read(heights, scene.georeference), scene.images)
+    height_map = border.closed(border.grounded(height_map))
     reference = _reference(scene, parameters.reference)
     settings = {"preview": fitting.PREVIEW, "full": fitting.FULL}[parameters.quality]
     settings = fitting.for_images(settings, len(scene.images))

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from plain_scenes import plain_scene
 
-from skyworld.satellite.border import closed, grounded, straight
+from skyworld.satellite.border import closed, grounded, shown, straight
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.sheet import sheet
 from skyworld.splats.points import gaussians_of_points
@@ -30,6 +31,18 @@ def test_an_unsure_pit_is_filled_from_its_rim_and_told_to_be():
     others = np.ones((80, 80), bool)
     others[54:62, 19:27] = False
     assert np.array_equal(found.up[others], slope().up[others]), "courtyard, houses and slope stay"
+
+
+def test_the_world_ends_where_no_image_looks_and_a_masked_cloud_is_no_hole(tmp_path):
+    scene = plain_scene(tmp_path, count=1)  # 40 m around the middle
+    mask = np.ones((40, 40), np.uint8)
+    mask[18:22, 18:22] = 0
+    np.save(tmp_path / "mask.npy", mask)
+    ground = HeightMap.over(-30, -30, 30, 30, 1.0, lambda east, north: 0.1 * east)
+    found = shown(ground, [replace(scene.images[0], mask=tmp_path / "mask.npy")])
+    known = np.isfinite(found.up)
+    assert known[15:45, 15:45].all() and not known[:5].any() and not known[:, -5:].any()
+    assert np.array_equal(found.up[known], ground.up[known])
 
 
 def test_a_pit_that_the_images_are_sure_of_stays():

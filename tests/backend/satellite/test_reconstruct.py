@@ -17,7 +17,7 @@ from skyworld.parameters import SatelliteReconstructParameters
 from skyworld.satellite import blocks, fitting, pseudo
 from skyworld.satellite.export import DRAWING
 from skyworld.satellite.height_map import HeightMap
-from skyworld.satellite.reconstruct import reconstruct
+from skyworld.satellite.reconstruct import _height_file, reconstruct
 from skyworld.satellite.scene import read_picture, read_scene
 from skyworld.splats import losses
 from skyworld.splats.formats.ply import read_ply
@@ -49,6 +49,14 @@ def finished(steps):
             next(steps)
         except StopIteration as end:
             return end.value
+
+
+def test_heights_on_the_scene_s_own_grid_go_before_those_that_were_turned_into_a_map(city, tmp_path):
+    scene = replace(read_scene(city), folder=tmp_path)
+    for name in ("dsm.tif", "height.npz"):
+        (tmp_path / name).touch()
+    assert _height_file(scene, None).name == "height.npz"
+    assert _height_file(scene, tmp_path / "dsm.tif").name == "dsm.tif"
 
 
 def test_a_scene_becomes_a_city_and_is_not_made_twice(city, tmp_path):
