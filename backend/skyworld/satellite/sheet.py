@@ -41,9 +41,11 @@ _TOLERANCE = 2.0
 _GRAZING = 0.05  # cosine to a surface below which it is not seen
 # Beside a step in depth a pixel holds both surfaces, and the step itself is known to a cell only.
 _EDGE = 0.05
-# What no image sees is filled from what is near and faces the same way: metres that a turn by 60 degrees is worth,
-# and how much a metre up counts (walls are alike along their height less than along their length).
-_TURN, _UPWARD = 6.0, 2.0
+# What no image sees is filled from what is near and faces the same way, walls from walls: metres that a turn by 60
+# degrees and being no wall are worth, and how much a metre up counts (walls are alike along their length more than
+# along their height). So many of the most alike are asked, for so many Gaussians at once.
+_TURN, _OTHER, _UPWARD = 3.0, 10.0, 3.0
+_ALIKE, _AT_ONCE = 64, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ def _beside_steps(depth: np.ndarray, spacing: float) -> np.ndarray:
 
 def coloured(gaussians: Gaussians, colours: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> Gaussians:
     """With the weighted median over the images [K, N, 3], [K, N]: what one date alone shows (a car, a shadow, a cloud)
-    does not tint. What no image sees takes the colour of what is near it and faces the same way. Adds `seen`."""
+    does not tint. What no image sees takes the usual colour of what is near it and faces the same way. Adds `seen`."""
     stack, weight = np.stack(colours), np.stack(weights)
     found = np.stack([_median(stack[..., channel], weight) for channel in range(3)], -1)
     seen = weight.max(0) > 0
@@ -217,11 +219,20 @@ def coloured(gaussians: Gaussians, colours: Sequence[np.ndarray], weights: Seque
         raise UserError("no image shows any of the height map", hint="Check that both are of one area")
     if not seen.all():
         places = gaussians.means.cpu().numpy() * (1, 1, _UPWARD)
-        alike = np.c_[places, _TURN * _normals(gaussians)]
-        found[~seen] = found[seen][cKDTree(alike[seen]).query(alike[~seen])[1]]
+        alike = np.c_[places, _TURN * _normals(gaussians), _OTHER * gaussians.extra[WALL].cpu().numpy()]
+        found[~seen] = _usual(alike[seen], found[seen], alike[~seen])
     sh = torch.from_numpy((found[:, None].astype(np.float32) - 0.5) / C0).to(gaussians.device)
     shown = torch.from_numpy((weight > 0).sum(0, dtype=np.float32)).to(gaussians.device)
     return replace(gaussians, sh=sh, extra=gaussians.extra | {SEEN: shown})
+
+
+def _usual(places: np.ndarray, colours: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """[n, 3]: mean of the colours [N, 3] of the places [N, D] nearest to those asked [n, D]. A single one may be a
+    window, or a leaf before the wall: side by side they would be a blotch each."""
+    tree, count = cKDTree(places), min(_ALIKE, len(places))
+    parts = np.array_split(asked, -(-len(asked) // _AT_ONCE))
+    near = (tree.query(part, k=count, workers=-1)[1].reshape(len(part), count) for part in parts)
+    return np.concatenate([colours[rows].mean(1) for rows in near])
 
 
 def _median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -91,6 +91,17 @@ def test_only_what_an_image_sees_takes_its_colour():
     assert torch.allclose(lit.sh[:, 0] * C0 + 0.5, torch.tensor([0.8, 0.4, 0.2]), atol=1e-3)
 
 
+def test_a_wall_that_no_image_shows_is_plain_and_no_mosaic_of_the_windows_beside_it():
+    gaussians = sheet(house(), 0.5)
+    x = gaussians.means[:, 0].numpy()
+    lee = (gaussians.extra["wall"].numpy() > 0) & (x < -4)
+    windows = np.where(np.random.default_rng(0).uniform(size=len(x)) < 0.4, 0.2, 0.7)
+    colours = np.where(gaussians.extra["wall"].numpy() > 0, windows, 0.0)[:, None].repeat(3, 1).astype(np.float32)
+    lit = coloured(gaussians, [colours], [np.where(lee, 0, 1).astype(np.float32)]).sh[:, 0, 0].numpy() * C0 + 0.5
+    assert np.allclose(lit[~lee], colours[~lee, 0], atol=1e-3)
+    assert np.std(lit[lee]) < 0.06 and abs(np.median(lit[lee]) - 0.5) < 0.1, "of walls only: the ground is black"
+
+
 def test_a_car_of_one_date_does_not_tint_the_street():
     street = HeightMap.over(-20, -20, 20, 20, 1.0, lambda east, north: np.zeros_like(east))
     gaussians = sheet(street, 1.0)
