@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt, gaussian_filter, maximum_filter, minimum_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter, label, maximum_filter, minimum_filter
 from scipy.spatial import cKDTree
 from scipy.special import ndtri
 
@@ -36,6 +36,7 @@ _SEEN = 0.75  # of a triangle's corners and its middle, below which it takes its
 # far these must lie apart, over what the line is smoothed, how far beside it top and foot stand, how far a cell moves.
 _REACH, _WALL, _STRAIGHT, _BESIDE, _FARTHEST = 3, 4.0, 2.0, 0.1, 1.2
 _AGAINST = 0.3  # cosine to what faces the other way, beyond which a triangle is no part of the wall around it
+_GAP = 30  # cells of a hole that is closed
 _SHARP = 0.65  # cosine: an edge of more than 50 degrees is one to be seen
 _GRAZING = 0.35  # cosine below which a picture is too stretched to be taken
 # What no camera sees is filled from what is near and faces the same way: metres that a turn by 60 degrees is worth.
@@ -59,7 +60,7 @@ def textured(gaussians: Gaussians, height_map: HeightMap, pixel: float) -> Mesh:
 
     pixel: metres of a pixel of the texture; larger where that is more than MOST_PIXELS. UserError: no surface.
     """
-    walled = upright(height_map)
+    walled = upright(closed(height_map))
     vertices, triangles = surface(walled)
     if not len(triangles):
         raise UserError("the height map has no surface", hint="Give a smaller cell")
@@ -83,6 +84,13 @@ def textured(gaussians: Gaussians, height_map: HeightMap, pixel: float) -> Mesh:
     _, first, rows = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     uv = pixels.reshape(-1, 2)[first] / picture.shape[1::-1]
     return Mesh(vertices[triangles.reshape(-1)[first]], rows.reshape(-1, 3), rounded[first], uv, picture)
+
+
+def closed(height_map: HeightMap) -> HeightMap:
+    """With heights from beside where a few cells lack theirs: gaps between Gaussians, most of them behind walls."""
+    lacking, count = label(~np.isfinite(height_map.up))
+    small = np.append(False, np.bincount(lacking.ravel(), minlength=count + 1)[1:] <= _GAP)[lacking]
+    return replace(height_map, up=np.where(small, continued(height_map.up), height_map.up).astype(np.float32))
 
 
 def surface(height_map: HeightMap) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from skyworld.errors import UserError
 from skyworld.parameters import SatelliteExportParameters
 from skyworld.satellite.export import export
 from skyworld.satellite.height_map import HeightMap
-from skyworld.satellite.mesh import divided, surface, textured
+from skyworld.satellite.mesh import closed, divided, surface, textured
 from skyworld.satellite.sheet import sheet
 from skyworld.splats.formats.ply import write_ply
 from skyworld.splats.gaussians import rotation_matrices
@@ -121,6 +121,13 @@ def test_walls_that_run_across_the_grid_are_even_and_wholly_of_their_own_colour(
         shading = np.stack(turned(*mesh.normals[corners, :2].T, 25), -1) @ (east, north)
         assert shading.min() > 0.9, "the edges of roof and foot are sharp"
         assert len(corners) < 1.1 * len(np.unique(mesh.vertices[corners], axis=0)), "one picture, without seams"
+
+
+def test_small_holes_are_closed_and_large_ones_stay():
+    ground = house()
+    ground.up[10:12, 5:8], ground.up[30:, :8] = np.nan, np.nan
+    found = closed(ground)
+    assert np.isnan(found.up).sum() == 80 and np.isnan(found.up[30:, :8]).all() and found.up[11, 6] == 0
 
 
 def test_long_edges_are_cut_without_a_gap():
