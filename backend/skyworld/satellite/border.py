@@ -19,6 +19,7 @@ from scipy.ndimage import (
     maximum_filter,
     mean,
     minimum_filter,
+    uniform_filter,
 )
 from scipy.spatial import cKDTree
 
@@ -30,6 +31,8 @@ from skyworld.splats.gaussians import Gaussians, rotation_matrices
 # Ground is what remains of patches of so many metres when hollows of less than so many square metres are filled. A cell
 # is a pit where it lies so many metres below all ground within so many, unless the pit is as sure as that.
 _PATCH, _HOLLOW, _BELOW, _AROUND, _SURE = 2.0, 400.0, 2.0, 25.0, 0.6
+# Heights are measured where the mean confidence over so many metres is more than that.
+_MEASURED, _HARDLY = 10.0, 0.3
 _HOUSE = 3.0  # metres above the ground around from which the border cuts through a house
 _CLOSED = 3  # cells: narrower gaps between Gaussians are no border
 _STDS = 2.0  # standard deviations of a Gaussian that the border cuts off: what it draws beyond is hardly seen
@@ -38,20 +41,31 @@ _LEAST = 0.3  # how much narrower one may become; what still hangs out then goes
 
 
 def shown(height_map: HeightMap, images: Sequence[SatelliteImage]) -> HeightMap:
-    """Unknown where no image looks: heights go on there, but nobody knows what it looks like. What lies in the midst
-    of what they show (a cloud that was masked) stays. As it is where they show nothing at all."""
+    """Unknown where no image looks: heights go on there, but nobody knows what it looks like. As it is where they show
+    nothing at all.
+
+    Where fewer than two look, and near there, heights are often wrong ones: what is not sure ends with it. In the
+    midst it stays, a cloud that was masked too.
+    """
     places = replace(height_map, up=continued(height_map.up)).points().reshape(-1, 3)
-    seen = np.zeros(len(places), bool)
+    looking = np.zeros(len(places), int)
     for image in images:
         counts = image.read()[1]
         pixels, depth = image.camera.project(places)
         inside = (depth > 0) & (pixels >= 0).all(-1) & (pixels < counts.shape[::-1]).all(-1)
         column, row = np.where(inside[:, None], pixels, 0).astype(int).T
-        seen |= inside & counts[row, column]
-    if not seen.any():
+        looking += inside & counts[row, column]
+    looking = looking.reshape(height_map.shape)
+    if not looking.any():
         return height_map
-    seen = binary_fill_holes(seen.reshape(height_map.shape))
-    return replace(height_map, up=np.where(seen, height_map.up, np.nan).astype(np.float32))
+    sure = uniform_filter(height_map.confidence, max(1, round(_MEASURED / height_map.cell))) > _HARDLY
+    enough = binary_fill_holes(looking >= min(2, len(images)))
+    amid = distance_transform_edt(np.pad(enough, 1, mode="edge"))[1:-1, 1:-1] * height_map.cell > _AROUND
+    parts, count = label(binary_fill_holes((looking > 0) & sure | enough & (amid | enough.all())))
+    large = np.bincount(parts.ravel(), minlength=count + 1) * height_map.cell**2 > _HOLLOW
+    large[0] = False
+    kept = large[parts] if large.any() else parts > 0
+    return replace(height_map, up=np.where(kept, height_map.up, np.nan).astype(np.float32))
 
 
 def grounded(height_map: HeightMap) -> HeightMap:

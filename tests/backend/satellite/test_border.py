@@ -45,6 +45,16 @@ def test_the_world_ends_where_no_image_looks_and_a_masked_cloud_is_no_hole(tmp_p
     assert np.array_equal(found.up[known], ground.up[known])
 
 
+def test_wrong_heights_at_the_rim_of_what_two_images_show_end_with_the_world_and_unsure_ones_amid_do_not(tmp_path):
+    images = plain_scene(tmp_path, count=2, size=160).images  # 160 m around the middle
+    ground = HeightMap.over(-100, -100, 100, 100, 1.0, lambda east, north: np.zeros_like(east))
+    ground.confidence[:] = 0.9
+    ground.confidence[95:105, 95:105] = 0
+    ground.confidence[:45], ground.confidence[8:10, 90:92] = 0, 0.9
+    known = np.isfinite(shown(ground, images).up)
+    assert known[60:140, 60:140].all() and not known[:42].any() and known[48:52, 80:120].all()
+
+
 def test_a_pit_that_the_images_are_sure_of_stays():
     assert np.array_equal(grounded(slope(unsure=0.9)).up, slope(unsure=0.9).up)
 
