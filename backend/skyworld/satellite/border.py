@@ -44,8 +44,8 @@ def shown(height_map: HeightMap, images: Sequence[SatelliteImage]) -> HeightMap:
     """Unknown where no image looks: heights go on there, but nobody knows what it looks like. As it is where they show
     nothing at all.
 
-    Where fewer than two look, and near there, heights are often wrong ones: what is not sure ends with it. In the
-    midst it stays, a cloud that was masked too.
+    Where fewer than two look, and near there, heights are often wrong ones: what is not sure ends with it, and
+    takes the nearest sure height in the rim that is left. In the midst it stays, a cloud that was masked too.
     """
     places = replace(height_map, up=continued(height_map.up)).points().reshape(-1, 3)
     looking = np.zeros(len(places), int)
@@ -65,7 +65,11 @@ def shown(height_map: HeightMap, images: Sequence[SatelliteImage]) -> HeightMap:
     large = np.bincount(parts.ravel(), minlength=count + 1) * height_map.cell**2 > _HOLLOW
     large[0] = False
     kept = large[parts] if large.any() else parts > 0
-    return replace(height_map, up=np.where(kept, height_map.up, np.nan).astype(np.float32))
+    rim = distance_transform_edt(np.pad(kept, 1, mode="edge"))[1:-1, 1:-1] * height_map.cell < _MEASURED
+    unsure = uniform_filter(height_map.confidence, 3) < _HARDLY
+    wrong = rim & ~kept.all() & binary_dilation(unsure, np.ones((5, 5)))
+    up = height_map.up if wrong[kept].all() else continued(np.where(wrong, np.nan, height_map.up))
+    return replace(height_map, up=np.where(kept, up, np.nan).astype(np.float32))
 
 
 def grounded(height_map: HeightMap) -> HeightMap:

@@ -51,8 +51,11 @@ def test_wrong_heights_at_the_rim_of_what_two_images_show_end_with_the_world_and
     ground.confidence[:] = 0.9
     ground.confidence[95:105, 95:105] = 0
     ground.confidence[:45], ground.confidence[8:10, 90:92] = 0, 0.9
-    known = np.isfinite(shown(ground, images).up)
-    assert known[60:140, 60:140].all() and not known[:42].any() and known[48:52, 80:120].all()
+    ground.up[:45], ground.up[95:105, 95:105] = 30, 5
+    found = shown(ground, images).up
+    known = np.isfinite(found)
+    assert known[60:140, 60:140].all() and not known[:38].any() and known[44:52, 80:120].all()
+    assert (found[known] < 30).all() and (found[95:105, 95:105] == 5).all(), "no tower stands in the rim"
 
 
 def test_a_pit_that_the_images_are_sure_of_stays():
