@@ -47,15 +47,7 @@ def shown(height_map: HeightMap, images: Sequence[SatelliteImage]) -> HeightMap:
     Where fewer than two look, and near there, heights are often wrong ones: what is not sure ends with it, and
     takes the nearest sure height in the rim that is left. In the midst it stays, a cloud that was masked too.
     """
-    places = replace(height_map, up=continued(height_map.up)).points().reshape(-1, 3)
-    looking = np.zeros(len(places), int)
-    for image in images:
-        counts = image.read()[1]
-        pixels, depth = image.camera.project(places)
-        inside = (depth > 0) & (pixels >= 0).all(-1) & (pixels < counts.shape[::-1]).all(-1)
-        column, row = np.where(inside[:, None], pixels, 0).astype(int).T
-        looking += inside & counts[row, column]
-    looking = looking.reshape(height_map.shape)
+    looking = _looking(height_map, images)
     if not looking.any():
         return height_map
     sure = uniform_filter(height_map.confidence, max(1, round(_MEASURED / height_map.cell))) > _HARDLY
@@ -69,7 +61,21 @@ def shown(height_map: HeightMap, images: Sequence[SatelliteImage]) -> HeightMap:
     unsure = uniform_filter(height_map.confidence, 3) < _HARDLY
     wrong = rim & ~kept.all() & binary_dilation(unsure, np.ones((5, 5)))
     up = height_map.up if wrong[kept].all() else continued(np.where(wrong, np.nan, height_map.up))
-    return replace(height_map, up=np.where(kept, up, np.nan).astype(np.float32))
+    known = kept & np.isfinite(height_map.up)
+    return replace(height_map, up=np.where(known, up, np.nan).astype(np.float32))
+
+
+def _looking(height_map: HeightMap, images: Sequence[SatelliteImage]) -> np.ndarray:
+    """[H, W]: how many images look at each cell, whatever stands before it."""
+    places = replace(height_map, up=continued(height_map.up)).points().reshape(-1, 3)
+    found = np.zeros(len(places), int)
+    for image in images:
+        counts = image.read()[1]
+        pixels, depth = image.camera.project(places)
+        inside = (depth > 0) & (pixels >= 0).all(-1) & (pixels < counts.shape[::-1]).all(-1)
+        column, row = np.where(inside[:, None], pixels, 0).astype(int).T
+        found += inside & counts[row, column]
+    return found.reshape(height_map.shape)
 
 
 def grounded(height_map: HeightMap) -> HeightMap:

@@ -52,9 +52,11 @@ def test_wrong_heights_at_the_rim_of_what_two_images_show_end_with_the_world_and
     ground.confidence[95:105, 95:105] = 0
     ground.confidence[:45], ground.confidence[8:10, 90:92] = 0, 0.9
     ground.up[:45], ground.up[95:105, 95:105] = 30, 5
+    ground.up[70:75, 50:55] = np.nan
     found = shown(ground, images).up
     known = np.isfinite(found)
     assert known[60:140, 60:140].all() and not known[:38].any() and known[44:52, 80:120].all()
+    assert not known[70:75, 50:55].any(), "what was not known stays so"
     assert (found[known] < 30).all() and (found[95:105, 95:105] == 5).all(), "no tower stands in the rim"
 
 
