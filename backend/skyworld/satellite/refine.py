@@ -43,7 +43,7 @@ from skyworld.splats.train import Schedule, View, fit
 from skyworld.world import World, atomic_write, digest
 
 # Raise it when the same inputs give another result.
-VERSION = 4
+VERSION = 5
 SPLATS, BEFORE, HEIGHTS = "splats.ply", "before_refine.ply", "dsm.npz"
 DRAWING = {"antialiased": True, "eps2d": 0.1}  # Mip-Splatting's 2D filter, as Skyfall-GS has it
 EXTENT = 128.0  # metres: unit of the means' learning rate and of sizes, for an area of 256 m
@@ -250,6 +250,12 @@ class _Episode:
             strange.unlink()
         return files
 
+    def _fineness(self, city: Gaussians, edited: list[View]) -> float:
+        """A pixel of the images by the usual one of the edited views, on the ground; at most 1."""
+        middle = city.means.mean(0).cpu().numpy()
+        coarse = np.median([ground_pixel(view.camera, middle) for view in edited])
+        return float(min(1.0, self.scene.pixel / coarse))
+
     def _fitted(self, city: Gaussians, edited: list[View], images: list[View], scratch: Path) -> Iterator[Progress]:
         curriculum, checkpoint = self.curriculum, scratch / "fit.pt"
         views = [replace(view, share=(1 - curriculum.edited) / len(images)) for view in images]
@@ -271,7 +277,7 @@ class _Episode:
         result = yield from fit(
             city,
             views,
-            _schedule(curriculum, self.parameters.seed + self.number),
+            _schedule(curriculum, self._fineness(city, edited), self.parameters.seed + self.number),
             terms=terms,
             strategy=_strategy(curriculum, len(city)),
             distortion=warp,
@@ -284,18 +290,20 @@ class _Episode:
         return result
 
 
-def _schedule(curriculum: Curriculum, seed: int) -> Schedule:
+def _schedule(curriculum: Curriculum, fineness: float, seed: int) -> Schedule:
     """The rates of Skyfall-GS, which begin anew in each episode; those of scales stay at stage 1's.
 
+    fineness: of the edited views, at most 1. Adam walks as far for a Gaussian of a tenth of a pixel as for one that
+    fills it: where views are coarse, all goes slower, else the city becomes grainy and lets light through.
     Without its 3D filter: each episode would fold it in once more, and thin sheets become translucent under it.
     """
-    extent = EXTENT * curriculum.extent / 512
+    extent = fineness * EXTENT * curriculum.extent / 512
     rates = {
         "means": (1.6e-4 * extent, 1.6e-6 * extent),
-        "log_scales": 0.001,
-        "quats": 0.001,
-        "logit_opacities": 0.05,
-        "sh": 0.0025,
+        "log_scales": 0.001 * fineness,
+        "quats": 0.001 * fineness,
+        "logit_opacities": 0.05 * fineness,
+        "sh": 0.0025 * fineness,
     }
     return Schedule(curriculum.iterations, rates, seed=seed)
 

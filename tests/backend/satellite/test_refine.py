@@ -112,6 +112,16 @@ def test_refining_does_not_thin_out_what_lies_in_the_shade(world):
     assert after[lawn].mean() > before[lawn].mean()
 
 
+@pytest.mark.parametrize(("radius", "rates"), [(30, (0.04, 0.05)), (120, (0.008, 0.03))])
+def test_the_coarser_the_views_the_slower_all_goes(world, monkeypatch, radius, rates):
+    """A Gaussian far smaller than their pixels would walk at random: a city of 600 m became grainy."""
+    seen, plain = [], refine.fit
+    monkeypatch.setattr(refine, "fit", lambda *a, **k: seen.append(a[2]) or plain(*a, **k))
+    curriculum.write(world.root.parent / "tiny.json", replace(TINY, episodes=(Episode(60, radius),)))
+    done(world)
+    assert rates[0] <= seen[0].rates["logit_opacities"] <= rates[1]
+
+
 def test_a_soft_render_does_not_take_contrast_from_its_image():
     random = np.random.default_rng(0)
     streets = np.kron(random.uniform(0.3, 0.7, (8, 8)), np.ones((20, 20)))[..., None].repeat(3, 2)
