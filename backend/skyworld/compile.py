@@ -15,6 +15,7 @@ PARTS = (
     "skyworld.models.builtin.completion",
     "skyworld.splats.fitted",
     "skyworld.satellite.height",
+    "skyworld.satellite.outline",
 )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, prange
 from scipy.ndimage import binary_closing, binary_fill_holes
 
-from skyworld.camera import Camera
+from skyworld.camera import Camera, look_at
 from skyworld.satellite.height_map import HeightMap, continued
 
 _CLOSED = 3  # cells: narrower gaps are no border
@@ -64,3 +64,8 @@ def _meets(start, rays, up, lowest, highest, found):
             else:
                 found[index] = above
                 break
+
+
+def compile_kernels() -> None:
+    level = HeightMap.over(-2, -2, 2, 2, 1.0, lambda east, north: 0 * east)
+    over(Camera.pinhole(look_at((0, -3, 3), (0, 0, 0)), 1.0, 4, 4), level)
