@@ -52,6 +52,7 @@ def reconstruct(parameters: SatelliteReconstructParameters) -> Iterator[Progress
     yield Progress(0.0, "reading the scene", stage="scene")
     scene = read_scene(parameters.scene)
     heights = _height_file(scene, parameters.height)
+    yield Progress(0.0, f"its heights are those of {heights.name}", stage="scene")
     height_map = border.shown(HeightMap.read(heights, scene.georeference), scene.images)
     height_map = border.closed(border.grounded(height_map))
     reference = _reference(scene, parameters.reference)
