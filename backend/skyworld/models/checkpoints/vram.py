@@ -8,12 +8,12 @@ from itertools import chain
 
 import torch
 
+from skyworld.models.checkpoints import eight_bits
 from skyworld.models.settings import Settings
 
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 DENOISERS = ("unet", "transformer")
 TILE, SHARED = 640, 0.2  # px; both strides, in latents too, are whole: 512 px, 64 latents
-EIGHT_BITS = torch.float8_e4m3fn
 # Not to be narrowed in a denoiser, beside what its class names: what few weights give and many depend on.
 DENOISER_WIDE = ("pos_embed", "patch_embed", "norm", "^proj_in$", "^proj_out$")
 # In a text encoder: norms; what looks at its own weight's type (T5's wo); the output over the vocabulary, which may be
@@ -112,25 +112,6 @@ def tile(vae) -> None:
         vae.enable_tiling(TILE, TILE, stride, stride)
 
 
-class NarrowLinear(torch.nn.Linear):
-    """A weight in 8 bits (e4m3), widened to `wide` while the layer works; the wide copy is dropped afterwards."""
-
-    wide: torch.dtype
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.linear(values, self.weight.to(self.wide), self.bias)
-
-
-class NarrowConv2d(torch.nn.Conv2d):
-    wide: torch.dtype
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        return self._conv_forward(values, self.weight.to(self.wide), self.bias)
-
-
-NARROW = {torch.nn.Linear: NarrowLinear, torch.nn.Conv2d: NarrowConv2d}
-
-
 def narrow(encoders: list, denoisers: list, dtype: torch.dtype) -> None:
     """Keeps weights in 8 bits that work in `dtype`. CLIP is too small to gain."""
     for part in denoisers:
@@ -148,9 +129,8 @@ def narrow_layers(part: torch.nn.Module, dtype: torch.dtype, wide: tuple[str, ..
     """
     first = next(part.named_parameters())[0].rpartition(".")[0]
     for name, layer in part.named_modules():
-        if type(layer) in NARROW and name != first and not any(re.search(pattern, name) for pattern in wide):
-            layer.weight.requires_grad_(False).data = layer.weight.data.to(EIGHT_BITS)
-            layer.__class__, layer.wide = NARROW[type(layer)], dtype
+        if type(layer) in eight_bits.NARROW and name != first and not any(re.search(pattern, name) for pattern in wide):
+            eight_bits.narrow(layer, dtype)
 
 
 def stream_layers(part: torch.nn.Module, device: torch.device) -> None:
