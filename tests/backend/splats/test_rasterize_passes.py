@@ -8,7 +8,7 @@ from random_scenes import CAMERA, random_gaussians
 from skyworld.camera import Camera
 from skyworld.errors import UserError
 from skyworld.splats import Gaussians, rasterize
-from skyworld.splats.rasterize import passes
+from skyworld.splats.rasterize import composite, passes
 
 
 @pytest.mark.parametrize("model", ["pinhole", "ortho", "fisheye"])
@@ -73,3 +73,9 @@ def test_gaussians_that_fit_are_drawn_at_once_and_others_in_passes():
     in_passes, told = passes.drawer(gaussians, device, free=100_000)
     assert how == "in one pass" and told.startswith("in passes: 400 Gaussians")
     assert (at_once(CAMERA).colour - in_passes(CAMERA).colour).abs().max() < 1e-4
+
+
+def test_kernels_enclose_numbers_only():
+    """What encloses another kernel is never found in numba's cache again: each process compiled for half a minute."""
+    for kernel in (*composite.forward.values(), composite.forward_split, *composite.backward.values()):
+        assert all(isinstance(cell.cell_contents, int) for cell in kernel.py_func.__closure__)

@@ -132,7 +132,7 @@ def _origin(top, left, picture):
     return np.float32(left - 0.5 * picture.shape[1]), np.float32(top - 0.5 * picture.shape[0])
 
 
-def _make_forward(normals, split=False):
+def _tile_forward(normals, split=False):
     channels = 7 if normals else 4
     limit = _IMAGE + channels
     layers = limit + 1 if split else limit
@@ -193,6 +193,16 @@ def _make_forward(normals, split=False):
                 transmittance[top + y, left + x] = abs(tile[band, _T, lane])
                 last[top + y, left + x] = np.int32(tile[band, _LAST, lane])
 
+    return draw_tile
+
+
+# numba finds a kernel in its cache again by what it encloses: by numbers it does, by another kernel it never would.
+_draw_tile, _draw_tile_normals, _draw_tile_split = _tile_forward(False), _tile_forward(True), _tile_forward(False, True)
+
+
+def _make_forward(normals, split=False):
+    channels = 7 if normals else 4
+
     @njit(parallel=True, cache=True, nogil=True, fastmath=True, error_model="numpy")
     def forward(records, starts, pairs, width, height, depths, front):
         """Image [H, W, 4 or 7] (premultiplied colour, accumulated depth, normal), transmittance, last [H, W].
@@ -205,15 +215,20 @@ def _make_forward(normals, split=False):
         transmittance, last = np.empty((height, width), np.float32), np.empty((height, width), np.int32)
         for index in prange(starts.shape[0] - 1):
             t, top, left, tall, wide = _tile(index, starts.shape[0] - 1, width, height)
-            draw_tile(records, starts, pairs, t, top, left, tall, wide, image, transmittance, last, depths, front)
+            place = (t, top, left, tall, wide)
+            if split:
+                _draw_tile_split(records, starts, pairs, *place, image, transmittance, last, depths, front)
+            elif normals:
+                _draw_tile_normals(records, starts, pairs, *place, image, transmittance, last, depths, front)
+            else:
+                _draw_tile(records, starts, pairs, *place, image, transmittance, last, depths, front)
         return image, transmittance, last
 
     return forward
 
 
-def _make_backward(full):
+def _tile_backward(full):
     channels = 7 if full else 4
-    width_of_row = 6 + channels + 2 if full else 6 + channels
 
     @njit(nogil=True, fastmath=True, error_model="numpy")
     def tile_backward(
@@ -295,6 +310,16 @@ def _make_backward(full):
                 if full:
                     row[10], row[11], row[12], row[13], row[14] = s_0, s_1, s_2, s_abs_x, s_abs_y
 
+    return tile_backward
+
+
+_walk_tile, _walk_tile_full = _tile_backward(False), _tile_backward(True)
+
+
+def _make_backward(full):
+    channels = 7 if full else 4
+    width_of_row = 6 + channels + 2 if full else 6 + channels
+
     @njit(parallel=True, cache=True, nogil=True, fastmath=True, error_model="numpy")
     def backward(records, starts, pairs, slots, transmittance, last, v_image, v_alpha):
         """Gradients [M, 10] of every pair, from those of the image [H, W, 4 or 7] and of alpha [H, W].
@@ -307,22 +332,11 @@ def _make_backward(full):
         gradients = np.zeros((pairs.shape[0], width_of_row), np.float32)
         for index in prange(starts.shape[0] - 1):
             t, top, left, tall, wide = _tile(index, starts.shape[0] - 1, width, height)
-            tile_backward(
-                records,
-                starts,
-                pairs,
-                slots,
-                transmittance,
-                last,
-                v_image,
-                v_alpha,
-                t,
-                top,
-                left,
-                tall,
-                wide,
-                gradients,
-            )
+            place = (t, top, left, tall, wide)
+            if full:
+                _walk_tile_full(records, starts, pairs, slots, transmittance, last, v_image, v_alpha, *place, gradients)
+            else:
+                _walk_tile(records, starts, pairs, slots, transmittance, last, v_image, v_alpha, *place, gradients)
         return gradients
 
     return backward
