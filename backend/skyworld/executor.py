@@ -1,32 +1,41 @@
-"""Independent pieces of work, done in this process or on a Ray cluster: same pieces, same results, same order.
+"""Independent pieces of work, done in this process or on a Ray cluster: same pieces, same results.
 
 A piece is a picklable argument of a function that stands in a module; `setup` is what all pieces share, such as which
 models to load, and is sent to each worker once. What is drawn at random comes from seeds that lie in the pieces.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from importlib.util import find_spec
+from itertools import chain, islice
 from typing import Any, Protocol
 
 from skyworld.errors import UserError
+from skyworld.progress import changed, ended
 
-Work = Callable[[Any, Any], Any]  # (setup, piece) -> result
+# (setup, piece) -> result, or a generator of Progress that returns it.
+Work = Callable[[Any, Any], Any]
 
 
 class Executor(Protocol):
-    def run(self, work: Work, setup: Any, pieces: Sequence[Any]) -> Iterator[Any]:
-        """`work(setup, piece)` of each piece, in their order, each as soon as it and those before it are there.
+    def run(self, work: Work, setup: Any, pieces: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+        """(index, result) of each piece, as soon as it is there, whichever piece was the first.
 
-        Closing the iterator gives up what is not done. What a piece raises is raised here, a UserError as itself.
+        The Progress of a work that is a generator comes before its result where it is done in this process; a cluster
+        gives results alone. A piece is taken from an iterator when there are hands for it, so that only those at work
+        are in memory. Closing the iterator gives up what is not done. What a piece raises is raised here, a UserError
+        as itself.
         """
 
 
 class Local:
     """One after the other in this process, whose models stay loaded."""
 
-    def run(self, work: Work, setup: Any, pieces: Sequence[Any]) -> Iterator[Any]:
-        for piece in pieces:
-            yield work(setup, piece)
+    def run(self, work: Work, setup: Any, pieces: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+        for index, piece in enumerate(pieces):
+            answer = work(setup, piece)
+            if isinstance(answer, Generator):
+                answer = yield from changed(answer, lambda report, index=index: (index, report))
+            yield index, answer
 
 
 class Ray:
@@ -44,8 +53,10 @@ class Ray:
             )
         self.address, self.workers = address, workers
 
-    def run(self, work: Work, setup: Any, pieces: Sequence[Any]) -> Iterator[Any]:
-        if not pieces:
+    def run(self, work: Work, setup: Any, pieces: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+        pieces = iter(pieces)
+        first = list(islice(pieces, 1))
+        if not first:
             return
         import ray
 
@@ -54,11 +65,15 @@ class Ray:
             self._connect()
         actors = []
         try:
-            count, gpus = self._places(ray.cluster_resources(), len(pieces))
+            most, gpus = self._places(ray.cluster_resources())
             shared = ray.put(setup)
             kind = ray.remote(_Worker).options(num_cpus=1, num_gpus=gpus)
-            actors = [kind.remote(work, shared) for _ in range(count)]
-            yield from _in_order(ray, actors, pieces)
+
+            def hire():
+                actors.append(kind.remote(work, shared))
+                return actors[-1]
+
+            yield from _handed_out(ray, hire, most, chain(first, pieces))
         finally:
             for actor in actors:
                 ray.kill(actor)
@@ -81,11 +96,10 @@ class Ray:
                 hint="Start one with `ray start --head`, or leave --address out",
             ) from error
 
-    def _places(self, there: dict[str, float], pieces: int) -> tuple[int, int]:
-        """Workers, and GPUs of each."""
+    def _places(self, there: dict[str, float]) -> tuple[int, int]:
+        """Workers at most, and GPUs of each."""
         gpus = int(there.get("GPU", 0))
-        most = self.workers or gpus or int(there.get("CPU", 1))
-        return max(1, min(most, pieces)), 1 if gpus else 0
+        return max(1, self.workers or gpus or int(there.get("CPU", 1))), 1 if gpus else 0
 
 
 class _Worker:
@@ -95,30 +109,30 @@ class _Worker:
         self.work, self.setup = work, setup
 
     def do(self, piece: Any) -> Any:
-        return self.work(self.setup, piece)
+        answer = self.work(self.setup, piece)
+        return ended(answer) if isinstance(answer, Generator) else answer
 
 
-def _in_order(ray, actors: list, pieces: Sequence[Any]) -> Iterator[Any]:
-    """Gives each worker the next piece as soon as it is free, and the results in the order of the pieces."""
-    waiting, running, done, following = list(enumerate(pieces))[::-1], {}, {}, 0
-    free = list(actors)
-    while following < len(pieces):
-        while free and waiting:
-            index, piece = waiting.pop()
-            actor = free.pop()
-            running[actor.do.remote(piece)] = (index, actor)
+def _handed_out(ray, hire: Callable[[], Any], most: int, pieces: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    """Gives each worker the next piece as soon as it is free, and hires up to `most` while there are pieces."""
+    waiting, running, free = enumerate(pieces), {}, []
+    while True:
+        while len(running) < most and (following := next(waiting, None)):
+            index, piece = following
+            actor = free.pop() if free else hire()
+            running[actor.do.remote(piece)] = index, actor
+        if not running:
+            return
         ready, _ = ray.wait(list(running), num_returns=1)
         index, actor = running.pop(ready[0])
         free.append(actor)
         try:
-            done[index] = ray.get(ready[0])
+            answer = ray.get(ready[0])
         except ray.exceptions.RayTaskError as error:
             raise (error.cause if isinstance(error.cause, UserError) else error) from None
         except ray.exceptions.RayActorError as error:
             raise UserError("a Ray worker died", hint="It may lack memory; see `ray logs`, and run again") from error
-        while following in done:
-            yield done.pop(following)
-            following += 1
+        yield index, answer
 
 
 def executor(name: str, address: str = "", workers: int = 0) -> Executor:

@@ -1,8 +1,9 @@
 """What a pipeline tells while it works."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -33,3 +34,22 @@ def stages(*plan: tuple[str, float, Iterable[Progress]]) -> Iterator[Progress]:
             yield replace(report, stage=name, overall=overall)
         before += seconds
         yield Progress(1.0, stage=name, overall=before / total)
+
+
+def changed(reports: Generator, change: Callable[[Progress], Any]) -> Generator:
+    """Each report as `change` makes it; returns what the reports return."""
+    while True:
+        try:
+            report = next(reports)
+        except StopIteration as end:
+            return end.value
+        yield change(report)
+
+
+def ended(reports: Generator) -> Any:
+    """What the reports return; nobody reads them."""
+    while True:
+        try:
+            next(reports)
+        except StopIteration as end:
+            return end.value

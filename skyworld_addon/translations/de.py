@@ -1283,8 +1283,8 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
         "Was genommen wird, in Grad; sonst, was alle Bilder zeigen"
     ),
     "Where the images lie": "Wo die Bilder liegen",
-    "Where views are repainted: here, or on a Ray cluster, a worker for each GPU": (
-        "Wo Ansichten übermalt werden: hier, oder auf einem Ray-Cluster, ein Arbeiter je GPU"
+    "Where blocks are fitted and views repainted: here, or on a Ray cluster, a worker for each GPU": (
+        "Wo Blöcke angepasst und Ansichten übermalt werden: hier, oder auf einem Ray-Cluster, ein Arbeiter je GPU"
     ),
     "Whether the world was made of satellite images": "Ob die Welt aus Satellitenbildern gemacht ist",
     "Which views are imagined, from above downwards: preview (for CPUs), low, jax_v1, nyc_v1 (as "

@@ -11,6 +11,11 @@ from skyworld.parameters.model import FILE, FOLDER, Parameters, checkpoint_field
 from skyworld.parameters.satellite import SatellitePrepareParameters, SatelliteReconstructParameters
 
 
+def _field(kind: type[Parameters], name: str) -> FieldInfo:
+    """As another kind asks it."""
+    return copy(kind.model_fields[name])
+
+
 class RepaintingParameters(Parameters):
     """What refining asks for, alone and as the last part of making a city."""
 
@@ -80,26 +85,9 @@ class RepaintingParameters(Parameters):
     )
     editor: str = checkpoint_field("Editor", "What edits views")
     restorer: str = checkpoint_field("Restorer", "What mends views")
-    executor: Literal["local", "ray"] = Field(
-        "local",
-        title="Executor",
-        description="Where views are repainted: here, or on a Ray cluster, a worker for each GPU",
-        json_schema_extra={"labels": ["This Computer", "Ray Cluster"], "advanced": True},
-    )
-    address: str = Field(
-        "",
-        title="Cluster Address",
-        description="Of a Ray cluster that runs, such as auto or ray://host:10001; one is started here if left out",
-        json_schema_extra={"advanced": True, "empty": "One is started here"},
-    )
-    workers: int = Field(
-        0,
-        ge=0,
-        le=1000,
-        title="Workers",
-        description="How many workers of a Ray cluster to use; 0 for as many as it has GPUs",
-        json_schema_extra={"advanced": True},
-    )
+    executor: Literal["local", "ray"] = _field(SatelliteReconstructParameters, "executor")
+    address: str = _field(SatelliteReconstructParameters, "address")
+    workers: int = _field(SatelliteReconstructParameters, "workers")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", title="Device", description="Where to compute", json_schema_extra={"advanced": True}
     )
@@ -129,11 +117,6 @@ class SatelliteRefineParameters(RepaintingParameters, _City):  # pydantic takes 
         title="Refine Further",
         description="Go on from the refined city, and not from the city as it was reconstructed",
     )
-
-
-def _field(kind: type[Parameters], name: str) -> FieldInfo:
-    """As another kind asks it."""
-    return copy(kind.model_fields[name])
 
 
 class _Images(Parameters):

@@ -164,4 +164,24 @@ class SatelliteReconstructParameters(Parameters):
         json_schema_extra={"advanced": True, "empty": "None"},
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Of everything that is drawn by lot")
+    executor: Literal["local", "ray"] = Field(
+        "local",
+        title="Executor",
+        description="Where blocks are fitted and views repainted: here, or on a Ray cluster, a worker for each GPU",
+        json_schema_extra={"labels": ["This Computer", "Ray Cluster"], "advanced": True},
+    )
+    address: str = Field(
+        "",
+        title="Cluster Address",
+        description="Of a Ray cluster that runs, such as auto or ray://host:10001; one is started here if left out",
+        json_schema_extra={"advanced": True, "empty": "One is started here"},
+    )
+    workers: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        title="Workers",
+        description="How many workers of a Ray cluster to use; 0 for as many as it has GPUs",
+        json_schema_extra={"advanced": True},
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device", description="Where to compute")

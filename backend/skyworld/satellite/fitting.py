@@ -18,7 +18,7 @@ from skyworld.progress import Progress
 from skyworld.satellite import pseudo
 from skyworld.satellite.export import DRAWING
 from skyworld.satellite.height_map import HeightMap
-from skyworld.satellite.near import drawable
+from skyworld.satellite.near import MOST_ERROR, drawable
 from skyworld.satellite.scene import SatelliteImage, SatelliteScene
 from skyworld.satellite.sheet import SEEN, SURE, WALL, Sight, coloured, seen_colours, sheet, upright
 from skyworld.satellite.tone import tone
@@ -38,6 +38,7 @@ _JUDGED, _PATIENCE = 20, 8
 _KNOWN = 0.75  # share of a pixel's light that comes from what two of the fitted images show
 _EVIDENCE = 0.3  # pixels of all images that a Gaussian must make up for the fit to count in full
 _TONED = 200_000  # Gaussians that are enough to tell the images' tones by
+_COARSE = 0.25  # of their distance, which a camera may err by there: a large area is drawn at once
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,9 @@ def tones(scene: SatelliteScene, height_map: HeightMap, reference: int = 0) -> l
     that all blocks agree."""
     rows, columns = height_map.shape
     spacing = max(4 * scene.pixel, height_map.cell * (rows * columns / _TONED) ** 0.5)
-    grey = sheet(height_map, spacing)
+    grey, most = sheet(height_map, spacing), max(MOST_ERROR, _COARSE * spacing / scene.pixel)
     colours, weights = zip(
-        *(seen_colours(grey, sight_of(image, scene), spacing) for image in scene.images), strict=True
+        *(seen_colours(grey, sight_of(image, scene, most), spacing) for image in scene.images), strict=True
     )
     own, shown = colours[reference], weights[reference]
     return [
@@ -128,10 +129,10 @@ def prepared(height_map: HeightMap, sights: list[Sight], spacing: float, device=
     return Prepared(coloured(grey, colours, weights), sights, spacing)
 
 
-def sight_of(image: SatelliteImage, scene: SatelliteScene) -> Sight:
-    """An image as it is, with its drawable camera."""
+def sight_of(image: SatelliteImage, scene: SatelliteScene, most: float = MOST_ERROR) -> Sight:
+    """An image as it is, with a camera that shows the scene's box to `most` pixels and can be drawn."""
     picture, valid = image.read()
-    return Sight(drawable(image.camera, scene.box), picture, valid)
+    return Sight(drawable(image.camera, scene.box, most), picture, valid)
 
 
 def fitted(

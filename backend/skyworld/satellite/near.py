@@ -23,11 +23,11 @@ _PIXEL, _DEPTH = 0.02, 0.01
 _GRID = 9  # places along each side of the box
 
 
-def drawable(camera: Camera, box: Box) -> Camera:
+def drawable(camera: Camera, box: Box, most: float = MOST_ERROR) -> Camera:
     """The camera, or the `ortho` camera that shows the box as it does.
 
-    Raises UserError where the box does not lie in front of it, or where no parallel camera comes within
-    MOST_ERROR of it.
+    Raises UserError where the box does not lie in front of it, or where no parallel camera comes within `most` pixels
+    of it.
     """
     places = box.grid(_GRID)
     pixels, depth = camera.project(places)
@@ -37,10 +37,10 @@ def drawable(camera: Camera, box: Box) -> Camera:
         return camera
     near = _parallel(camera, places, pixels, box.centre)
     error = difference(near, camera, box)
-    if error > MOST_ERROR:
+    if error > most:
         raise UserError(
-            f"a camera cannot be drawn: {error:.2f} px from the nearest parallel one, and {MOST_ERROR} are allowed",
-            hint="Give a smaller area: cut it in blocks",
+            f"a camera cannot be drawn: {error:.2f} px from the nearest parallel one, and {most:g} are allowed",
+            hint="Give a smaller area, or cut it in blocks with --block",
         )
     return near
 

@@ -2,12 +2,12 @@
 
 height map without its pits -> Gaussian sheet and walls -> fit to all images -> straight cut at the border -> city, its
 orthophoto and heights, and cameras around it.
-A large area is done in blocks, one after the other.
+A large area is done in blocks, one after the other here or side by side on a cluster.
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,15 @@ from skyworld.camera import Camera, look_at
 from skyworld.camera.formats import nerfstudio
 from skyworld.camera.paths import CameraPath
 from skyworld.errors import UserError
+from skyworld.executor import Executor, executor
 from skyworld.models.roles import Provenance
 from skyworld.models.roster import Roster
 from skyworld.parameters import SatelliteReconstructParameters
 from skyworld.progress import Progress, stages
 from skyworld.satellite import blocks, border, fitting, pseudo
+from skyworld.satellite.blocks import Block
 from skyworld.satellite.export import from_above
+from skyworld.satellite.fit_block import DEPTH, Fitter, Piece, fit_block
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.scene import DOCUMENT, POINTS, TRAIN, SatelliteScene, read_scene
 from skyworld.splats.device import pick_device
@@ -32,12 +35,11 @@ from skyworld.splats.gaussians import NAMES, Gaussians
 from skyworld.world import World, atomic_write, digest
 
 # Raise it when the same inputs give another result.
-VERSION = 7
+VERSION = 8
 # Where a scene keeps its height map, the best first: one in the UTM zone was turned and read between its cells.
 HEIGHTS = ("height.npz", "dsm.npz", "dsm.tif", "height.tif")
 # The paths that every city gets: elevation in degrees; the last one is where Skyfall-GS judges its cities.
 ORBITS = (60, 45, 17)
-DEPTH = "depth"  # the role
 _SHAPE = 0.05  # weight of what a depth model says
 _FRAMES, _FPS, _SIZE = 240, 24, (1280, 720)
 
@@ -49,6 +51,7 @@ def reconstruct(parameters: SatelliteReconstructParameters) -> Iterator[Progress
     A job that was stopped goes on from the last block, and in it from the last checkpoint.
     """
     device = pick_device(parameters.device)
+    hands = executor(parameters.executor, parameters.address, parameters.workers)
     yield Progress(0.0, "reading the scene", stage="scene")
     scene = read_scene(parameters.scene)
     heights = _height_file(scene, parameters.height)
@@ -82,8 +85,10 @@ def reconstruct(parameters: SatelliteReconstructParameters) -> Iterator[Progress
     }
 
     def city(scratch: Path) -> Iterator[Progress]:
-        model = roster.get(DEPTH)
-        gaussians = yield from _city(scene, height_map, settings, reference, parameters.block, device, scratch, model)
+        area = _Area(scene, height_map, fitting.tones(scene, height_map, reference), reference)
+        fitter = Fitter(settings, settings.coarseness * scene.pixel, parameters.depth, parameters.device)
+        kept = scratch if parameters.executor == "local" else None
+        gaussians = yield from _city(area, blocks.cut(scene.box, parameters.block), fitter, hands, scratch, kept)
         with atomic_write(world.path("splats.ply")) as temporary:
             write_ply(temporary, gaussians.to("cpu"))
         yield from _maps(world, gaussians, scene, height_map)
@@ -118,48 +123,51 @@ def _reference(scene: SatelliteScene, wish: str) -> int:
     raise UserError(f"no image is named or dated {wish}", file=scene.folder, hint=f"There are {names}")
 
 
-def _city(scene, height_map, settings, reference, size, device, scratch, estimator=None) -> Iterator[Progress]:
-    """All blocks, one after the other; what is done lies in `scratch`."""
-    cuts = blocks.cut(scene.box, size)
-    yield Progress(0.0, f"{len(scene.images)} images, {len(cuts)} block{'s' if len(cuts) > 1 else ''}")
-    tones = fitting.tones(scene, height_map, reference)
-    spacing = settings.coarseness * scene.pixel
-    files = []
-    for index, block in enumerate(cuts):
-        file = scratch / f"block_{index:03d}.pt"
-        files.append(file)
-        if file.is_file():
-            continue
-        outer = border.wider(block.outer, scene.box, height_map.cell)
-        local = blocks.crop_heights(height_map, outer)
-        if not np.isfinite(local.up).any():
-            _save(file, Gaussians.empty())
-            continue
-        seen = [blocks.crop_sight(sight, outer) for sight in fitting.sights(scene, tones)]
-        chosen = [sight for sight in seen if sight is not None]
-        if not chosen:
-            _save(file, Gaussians.empty())
-            continue
+@dataclass(frozen=True)
+class _Area:
+    """All of the scene. tones: of its images; reference: the one whose light the city shall have."""
+
+    scene: SatelliteScene
+    height_map: HeightMap
+    tones: Sequence[fitting.Tone]
+    reference: int
+
+    def piece(self, block: Block, kept: Path | None) -> Piece:
+        """What a block needs of it; images are read one by one. kept: where its fit has checkpoints."""
+        outer = border.wider(block.outer, self.scene.box, self.height_map.cell)
+        part = replace(self.scene, box=block.outer)  # all that its cameras have to show
+        heights = blocks.crop_heights(self.height_map, outer)
+        if not np.isfinite(heights.up).any():
+            return Piece(block, heights, ())
+        seen = [blocks.crop_sight(sight, outer) for sight in fitting.sights(part, self.tones)]
+        held = (blocks.crop_sight(fitting.sight_of(image, part), outer) for image in part.held_out)
         # Where the reference does not show the block, the image that shows it first lends its light.
-        light = sum(sight is not None for sight in seen[:reference]) if seen[reference] is not None else 0
-        held = [blocks.crop_sight(fitting.sight_of(image, scene), outer) for image in scene.held_out]
-        start = fitting.prepared(local, chosen, spacing, device)
-        held = [sight for sight in held if sight]
-        kept = scratch / f"block_{index:03d}_fit.pt"
-        reports = fitting.fitted(start, local, settings, light, held, kept, estimator)
-        gaussians = yield from _told(reports, index, len(cuts))
-        _save(file, block.keeps(gaussians))
-    return border.straight(Gaussians.concatenate([_load(file) for file in files]), height_map)
+        before = sum(sight is not None for sight in seen[: self.reference])
+        light = before if seen[self.reference] is not None else 0
+        sights, held_out = (tuple(sight for sight in each if sight is not None) for each in (seen, held))
+        return Piece(block, heights, sights, light, held_out, kept)
 
 
-def _told(reports: Iterator[Progress], index: int, count: int) -> Iterator[Progress]:
-    while True:
-        try:
-            report = next(reports)
-        except StopIteration as end:
-            return end.value
-        message = f"block {index + 1} of {count}: {report.message}" if count > 1 else report.message
-        yield replace(report, fraction=(index + report.fraction) / count, message=message)
+def _city(
+    area: _Area, cuts: Sequence[Block], fitter: Fitter, hands: Executor, scratch: Path, kept: Path | None
+) -> Iterator[Progress]:
+    """All blocks; what is done lies in `scratch`. kept: folder of checkpoints, for blocks that this process fits."""
+    count = len(cuts)
+    yield Progress(0.0, f"{len(area.scene.images)} images, {count} block{'s' if count > 1 else ''}")
+    files = [scratch / f"block_{index:03d}.pt" for index in range(count)]
+    lacking = [index for index, file in enumerate(files) if not file.is_file()]
+    # Made when there are hands for it: the cuts of all blocks together would not fit into memory.
+    pieces = (area.piece(cuts[index], kept and kept / f"block_{index:03d}_fit.pt") for index in lacking)
+    done = count - len(lacking)
+    for at, answer in hands.run(fit_block, fitter, pieces):
+        if isinstance(answer, Progress):
+            message = f"block {lacking[at] + 1} of {count}: {answer.message}" if count > 1 else answer.message
+            yield replace(answer, fraction=(done + answer.fraction) / count, message=message)
+            continue
+        _save(files[lacking[at]], answer)
+        done += 1
+        yield Progress(done / count, f"{done} of {count} blocks fitted" if count > 1 else "fitted")
+    return border.straight(Gaussians.concatenate([_load(file) for file in files]), area.height_map)
 
 
 def _save(file: Path, gaussians: Gaussians) -> None:

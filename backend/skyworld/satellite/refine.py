@@ -6,7 +6,7 @@ file of its own, named after all that it depends on: an episode that was killed 
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from skyworld.executor import Executor, executor
 from skyworld.models.roles import EditSchedule, Provenance
 from skyworld.models.roster import Roster
 from skyworld.parameters.city import SatelliteRefineParameters
-from skyworld.progress import Progress, stages
+from skyworld.progress import Progress, changed, stages
 from skyworld.satellite import border
 from skyworld.satellite import curriculum as curricula
 from skyworld.satellite.curriculum import Curriculum, Episode
@@ -241,7 +241,8 @@ class _Episode:
         there, word = len(files) - len(lacking), "edited" if self.repainter.role == "editor" else "restored"
         yield Progress(there / len(files), f"{there} of {len(files)} views {word}")
         answers = self.hands.run(repaint, self.repainter, [pieces[index][1] for index in lacking])
-        for count, (index, answer) in enumerate(zip(lacking, answers, strict=True), there + 1):
+        for count, (at, answer) in enumerate(answers, there + 1):
+            index = lacking[at]
             write_picture(files[index], answer)
             preview = scratch / "preview.jpg"
             write_sheet(preview, [(pieces[index][1].picture, answer.astype(np.float32) / 255)])
@@ -400,11 +401,6 @@ def write_sheet(path: Path, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> N
         cv2.imwrite(str(temporary), np.vstack([above, below])[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
 
 
-def _scaled(reports: Iterator[Progress], begin: float, end: float) -> Iterator[Progress]:
+def _scaled(reports: Generator, begin: float, end: float) -> Generator:
     """The reports of a part of a stage, as shares of the stage; returns what they return."""
-    while True:
-        try:
-            report = next(reports)
-        except StopIteration as done:
-            return done.value
-        yield replace(report, fraction=begin + report.fraction * (end - begin))
+    return changed(reports, lambda report: replace(report, fraction=begin + report.fraction * (end - begin)))

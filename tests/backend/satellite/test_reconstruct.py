@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import shutil
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from plain_scenes import plain_scene
 from scipy.ndimage import gaussian_filter, median_filter
 
 from skyworld.camera import Camera
@@ -86,6 +88,32 @@ def test_blocks_make_the_same_city_without_seam_or_double(city, tmp_path, monkey
     whole, cut = (read_ply(tmp_path / name / "splats.ply").means.numpy() for name in ("whole", "cut"))
     assert len(whole) == len(cut)
     np.testing.assert_array_equal(*(means[np.lexsort(means.T)] for means in (whole, cut)))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the package ray is not installed")
+def test_two_workers_of_a_cluster_fit_the_same_blocks_and_those_that_are_there_are_kept(tmp_path):
+    """Killed after the first block of four, here; the cluster does the others."""
+    plain_scene(tmp_path / "scene")
+    hill = HeightMap.over(-20, -20, 20, 20, 1.0, lambda east, north: 6 * np.exp(-(east**2 + north**2) / 50))
+    hill.write(tmp_path / "scene" / "height.npz")
+
+    def wanted(name, **more):
+        return wish(tmp_path / "scene", tmp_path / name, steps=3, block=20, **more)
+
+    finished(reconstruct(wanted("here")))
+    stopped = reconstruct(wanted("there"))
+    assert any(report.message == "1 of 4 blocks fitted" for report in stopped)
+    stopped.close()
+    first = tmp_path / "there" / "stages" / "city" / "block_000.pt"
+    before = first.stat().st_mtime_ns
+    messages = [report.message for report in reconstruct(wanted("there", executor="ray", workers=2))]
+    told = [message for message in messages if "block" in message]
+    assert told == ["3 images, 4 blocks", *(f"{count} of 4 blocks fitted" for count in (2, 3, 4))]
+    assert first.stat().st_mtime_ns == before
+    here, there = (read_ply(tmp_path / name / "splats.ply") for name in ("here", "there"))
+    assert len(here) > 1000
+    for name, column in here.tensors():
+        torch.testing.assert_close(dict(there.tensors())[name], column, rtol=0, atol=0)
 
 
 def test_a_stopped_job_goes_on_and_ends_as_one_that_was_not(city, tmp_path):
