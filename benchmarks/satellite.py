@@ -37,11 +37,12 @@ from skyworld.splats.points import gaussians_of_points
 from skyworld.splats.train import Schedule, View, fit
 
 # What is added to the fit, row by row; each has what those before it have.
-BARE = {"appearance": False, "entropy": 0.0, "shape": 0.0, "anchor": 0.0}
+BARE = {"appearance": False, "entropy": 0.0, "shape": 0.0, "anchor": 0.0, "even": 0.0}
 ABLATION = (
     ("fitted to the images", BARE),
     ("+ anchor", {"anchor": fitting.FULL.anchor}),
     ("+ appearance", {"appearance": True}),
+    ("+ even walls", {"even": fitting.FULL.even}),
     ("+ opacity entropy", {"entropy": 0.01}),
     ("+ pseudo depth", {"shape": 0.05}),
 )

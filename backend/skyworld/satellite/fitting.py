@@ -20,7 +20,7 @@ from skyworld.satellite.export import DRAWING
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.near import MOST_ERROR, drawable
 from skyworld.satellite.scene import SatelliteImage, SatelliteScene
-from skyworld.satellite.sheet import SEEN, SURE, WALL, Sight, coloured, seen_colours, sheet, upright
+from skyworld.satellite.sheet import SEEN, SURE, WALL, Sight, beside, coloured, seen_colours, sheet, upright
 from skyworld.satellite.tone import tone
 from skyworld.splats import losses, smoothing
 from skyworld.splats.appearance import RATE, Appearance, fixed, with_embeddings
@@ -37,6 +37,7 @@ HOME = "home"  # the column of where a Gaussian began
 _JUDGED, _PATIENCE = 20, 8
 _KNOWN = 0.75  # share of a pixel's light that comes from what two of the fitted images show
 _EVIDENCE = 0.3  # pixels of all images that a Gaussian must make up for the fit to count in full
+_BESIDE = 16  # Gaussians of the same wall whose colours are compared: two metres along it at 0.4 m
 _TONED = 200_000  # Gaussians that are enough to tell the images' tones by
 _COARSE = 0.25  # of their distance, which a camera may err by there: a large area is drawn at once
 
@@ -52,6 +53,7 @@ class Settings:
     entropy:    weight of the opacities' entropy.
     shape:      weight of the depth of the pseudo-cameras, 0 for none; `pseudo` is their number.
     anchor:     weight of the pull to where a Gaussian began.
+    even:       weight of the pull of a wall's colours to those beside them; only without growth.
     solid:      weight of the light that comes through: over black, what lies in the shade need not be there.
     smooth:     whether the 3D smoothing filter takes part; thin sheets become translucent under it.
     rate:       of the means in metres a step, first; falls a hundredfold.
@@ -65,6 +67,7 @@ class Settings:
     shape: float = 0.0
     pseudo: int = 24
     anchor: float = 0.5
+    even: float = 2.0
     solid: float = 0.2
     smooth: bool = False
     rate: float = 6e-3
@@ -161,6 +164,10 @@ def fitted(
         terms.append(Term("opacity_entropy", settings.entropy))
     if settings.anchor:
         terms.append(Term("anchor", settings.anchor, options={"reach": start.spacing}))
+    if settings.even and settings.growth <= 1:
+        rows, near = beside(start.sheet, _BESIDE)
+        if len(rows):
+            terms.append(Term("evenness", settings.even, options={"rows": rows, "near": near}))
     if settings.shape and settings.pseudo:
         side = max(sight.camera.width for sight in start.sights)
         seen_from = pseudo.cameras(height_map, settings.pseudo, int(np.clip(side, 64, 1024)), settings.seed)
@@ -190,7 +197,11 @@ def fitted(
         return result
     # Adam walks as far for a wall of which an image shows a thousandth as for a roof: plain walls became streaky.
     shown = coverage(result, [view for view in views if view.picture is not None])
-    return within_evidence(start.sheet, result, shown, _EVIDENCE)
+    kept = within_evidence(start.sheet, result, shown, _EVIDENCE)
+    if not settings.even:
+        return kept
+    # A wall's colours hold together: those that hardly show have those beside them to go by.
+    return replace(kept, sh=torch.where(start.sheet.extra[WALL][:, None, None] > 0, result.sh, kept.sh))
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter, maximum_filter, median_filter, minimum_filter
 from scipy.spatial import cKDTree
+from torch import Tensor
 
 from skyworld.camera import Camera
 from skyworld.errors import UserError
@@ -219,12 +220,29 @@ def coloured(gaussians: Gaussians, colours: Sequence[np.ndarray], weights: Seque
     if not seen.any():
         raise UserError("no image shows any of the height map", hint="Check that both are of one area")
     if not seen.all():
-        places = gaussians.means.cpu().numpy() * (1, 1, _UPWARD)
-        alike = np.c_[places, _TURN * _normals(gaussians), _OTHER * gaussians.extra[WALL].cpu().numpy()]
+        alike = np.c_[_alike(gaussians), _OTHER * gaussians.extra[WALL].cpu().numpy()]
         found[~seen] = _usual(alike[seen], found[seen], alike[~seen])
     sh = torch.from_numpy((found[:, None].astype(np.float32) - 0.5) / C0).to(gaussians.device)
     shown = torch.from_numpy((weight > 0).sum(0, dtype=np.float32)).to(gaussians.device)
     return replace(gaussians, sh=sh, extra=gaussians.extra | {SEEN: shown})
+
+
+def _alike(gaussians: Gaussians) -> np.ndarray:
+    """[N, 6]: the nearer to each other here, the more alike in colour."""
+    return np.c_[gaussians.means.cpu().numpy() * (1, 1, _UPWARD), _TURN * _normals(gaussians)]
+
+
+def beside(gaussians: Gaussians, count: int) -> tuple[Tensor, Tensor]:
+    """The Gaussians of walls [n], and of each the `count` others of walls, or as many as there are, that are near and
+    face the same way, rather along the wall than up it [n, count]. Both are indices."""
+    walls = torch.nonzero(gaussians.extra[WALL])[:, 0]
+    places = _alike(gaussians)[walls.cpu().numpy()]
+    count = min(count, len(places) - 1)
+    if count < 1:
+        return walls, walls[:, None]
+    # The nearest is each itself.
+    near = cKDTree(places).query(places, k=count + 1, workers=-1)[1][:, 1:]
+    return walls, walls[torch.from_numpy(near).to(walls.device)]
 
 
 def _usual(places: np.ndarray, colours: np.ndarray, asked: np.ndarray) -> np.ndarray:

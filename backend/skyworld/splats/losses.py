@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from skyworld.splats.gaussians import Gaussians
+from skyworld.splats.spherical_harmonics import C0
 
 _WINDOW, _SIGMA = 11, 1.5  # of the Gaussian window, Wang et al. 2004
 _C1, _C2 = 0.01**2, 0.03**2
@@ -106,7 +107,7 @@ class Term:
     end: float = 1.0
     every: int = 1
     ramp: float = 0.0
-    options: Mapping[str, float] = field(default_factory=dict)
+    options: Mapping[str, float | Tensor] = field(default_factory=dict)
 
     def weight_at(self, step: int, steps: int) -> float:
         """0 where it does not count at this step of so many."""
@@ -230,6 +231,16 @@ def anchor(sight: Sight, reach: float = 1.0) -> Tensor:
     return (extra["sure"] * pull).mean()
 
 
+def evenness(sight: Sight, rows: Tensor, near: Tensor) -> Tensor:
+    """Mean square of how far the plain colours (degree 0) of the Gaussians `rows` [n] are from the mean of those beside
+    them, `near` [n, K], which count as they stand.
+
+    What few pixels show of many Gaussians is anyone's guess one by one; together they are known.
+    """
+    colours = C0 * sight.gaussians.sh[:, 0]
+    return (colours.index_select(0, rows) - colours.detach()[near].mean(1)).square().mean()
+
+
 TERMS = {
     "l1": _l1,
     "dssim": _dssim,
@@ -243,6 +254,7 @@ TERMS = {
     "scale": scale,
     "anisotropy": anisotropy,
     "anchor": anchor,
+    "evenness": evenness,
 }
 NEEDS_PICTURE = {"l1", "dssim"}
 NEEDS_DEPTH = {"depth_l1", "depth_pearson", "depth_scale_invariant"}

@@ -21,6 +21,7 @@ from skyworld.satellite.export import DRAWING
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.reconstruct import _height_file, reconstruct
 from skyworld.satellite.scene import read_picture, read_scene
+from skyworld.satellite.sheet import beside
 from skyworld.splats import losses
 from skyworld.splats.formats.ply import read_ply
 from skyworld.splats.rasterize import rasterize
@@ -152,6 +153,20 @@ def test_fitting_shows_views_better_that_no_image_has(city):
     settings = fitting.Settings(steps=60, appearance=False, pseudo=4)
     result = finished(fitting.fitted(start, height_map, settings))
     assert rings(city, result) > rings(city, start.sheet) + 0.4
+
+
+def test_walls_are_fitted_without_blotches(city):
+    scene = read_scene(city)
+    height_map = HeightMap.read(city / "dsm.npz")
+    start = fitting.prepared(height_map, list(fitting.sights(scene, fitting.tones(scene, height_map))), scene.pixel)
+    rows, near = beside(start.sheet, 8)
+    rough, seen = [], []
+    for even in (0.0, 1.0):
+        result = finished(fitting.fitted(start, height_map, fitting.Settings(steps=40, appearance=False, even=even)))
+        colours = result.sh[:, 0]
+        rough.append(float((colours[rows] - colours[near].mean(1)).abs().mean()))
+        seen.append(rings(city, result))
+    assert rough[1] < 0.8 * rough[0] and seen[1] > seen[0] - 0.05
 
 
 def test_the_best_of_a_fit_is_kept_and_not_its_last(city):

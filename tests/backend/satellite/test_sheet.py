@@ -6,7 +6,7 @@ from plain_scenes import BOX, camera_above
 from skyworld.errors import UserError
 from skyworld.satellite.export import from_above
 from skyworld.satellite.height_map import HeightMap
-from skyworld.satellite.sheet import Sight, coloured, seen_colours, sheet, upright
+from skyworld.satellite.sheet import Sight, beside, coloured, seen_colours, sheet, upright
 from skyworld.splats.gaussians import rotation_matrices
 from skyworld.splats.rasterize import rasterize
 from skyworld.splats.spherical_harmonics import C0
@@ -100,6 +100,27 @@ def test_a_wall_that_no_image_shows_is_plain_and_no_mosaic_of_the_windows_beside
     lit = coloured(gaussians, [colours], [np.where(lee, 0, 1).astype(np.float32)]).sh[:, 0, 0].numpy() * C0 + 0.5
     assert np.allclose(lit[~lee], colours[~lee, 0], atol=1e-3)
     assert np.std(lit[lee]) < 0.06 and abs(np.median(lit[lee]) - 0.5) < 0.1, "of walls only: the ground is black"
+
+
+def test_beside_a_place_on_a_wall_are_those_of_the_same_wall_along_it():
+    gaussians = sheet(house(), 0.5)
+    rows, near = beside(gaussians, 8)
+    wall = gaussians.extra["wall"] > 0
+    assert wall[rows].all() and len(rows) == wall.sum() and near.shape == (len(rows), 8) and wall[near].all()
+    assert not (near == rows[:, None]).any()
+    away = (gaussians.means[near] - gaussians.means[rows][:, None]).abs()
+    assert away[..., 2].mean() < 0.5 * away[..., :2].norm(dim=-1).mean() and away.max() < 3
+    middle = gaussians.means[rows, 1].abs() < 4  # no corner is near
+    facing = rotation_matrices(gaussians.quats)[..., 2]
+    assert ((facing[near] * facing[rows][:, None]).sum(-1)[middle] > 0.8).all()
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_sheet_with_few_walls_or_none_has_as_few_beside_them(count):
+    gaussians = sheet(house(), 0.5)
+    few = gaussians[torch.nonzero(gaussians.extra["wall"])[:count, 0]]
+    rows, near = beside(few, 8)
+    assert len(rows) == count and len(near) == count and near.shape[1] <= max(count, 1)
 
 
 def test_a_car_of_one_date_does_not_tint_the_street():

@@ -6,6 +6,7 @@ from random_scenes import random_gaussians
 
 from skyworld.splats import losses
 from skyworld.splats.losses import TERMS, Sight, Term
+from skyworld.splats.spherical_harmonics import C0
 
 DEPTH = torch.rand(20, 30, generator=torch.Generator().manual_seed(0)) * 4 + 1
 
@@ -100,3 +101,17 @@ def test_an_anchor_pulls_home_as_firmly_as_the_place_is_sure():
     gaussians.means = (home + torch.tensor([0.1, 0.0, 0.0])).requires_grad_()
     TERMS["anchor"](sight(gaussians=gaussians), reach=0.5).backward()
     torch.testing.assert_close(gaussians.means.grad[:, 0], sure * 0.1 / 0.25 / 40)
+
+
+def test_evenness_pulls_a_colour_to_those_beside_it_and_not_them_to_it():
+    gaussians = random_gaussians(0, 4)
+    gaussians.sh = torch.zeros(4, *gaussians.sh.shape[1:])
+    rows, near = torch.tensor([1, 2]), torch.tensor([[0, 3], [0, 3]])
+    assert float(TERMS["evenness"](sight(gaussians=gaussians), rows, near)) == 0
+    gaussians.sh[1, 0] = 0.6 / C0
+    gaussians.sh.requires_grad_()
+    cost = TERMS["evenness"](sight(gaussians=gaussians), rows, near)
+    assert cost.item() == pytest.approx(0.5 * 0.6**2, rel=1e-4)
+    cost.backward()
+    assert (gaussians.sh.grad[1, 0] > 0).all() and not gaussians.sh.grad[[0, 2, 3]].any()
+    assert not gaussians.sh.grad[:, 1:].any(), "only the plain colour"
