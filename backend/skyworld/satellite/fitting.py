@@ -52,7 +52,7 @@ class Settings:
     appearance: whether each image has a light of its own (an embedding), beyond its tone.
     entropy:    weight of the opacities' entropy.
     shape:      weight of the depth of the pseudo-cameras, 0 for none; `pseudo` is their number.
-    anchor:     weight of the pull to where a Gaussian began.
+    anchor:     weight of the pull to where a Gaussian began; a fifth of it is 0.2 dB better and scratches the streets.
     even:       weight of the pull of a wall's colours to those beside them; only without growth.
     solid:      weight of the light that comes through: over black, what lies in the shade need not be there.
     smooth:     whether the 3D smoothing filter takes part; thin sheets become translucent under it.
