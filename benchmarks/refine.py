@@ -4,6 +4,7 @@
     .venv/bin/python benchmarks/refine.py CITY --by restorer
     .venv/bin/python benchmarks/refine.py CITY --by bent                  (two edits of each view that do not agree)
     .venv/bin/python benchmarks/refine.py CITY --by bent --distortion     (one, and the Recipe's distortion field)
+    .venv/bin/python benchmarks/refine.py CITY --block 128                (views from nearer, memory of a block)
     .venv/bin/python benchmarks/refine.py CITY --device cpu --curriculum preview --steps 100   (whether it runs)
 
 CITY is a folder of benchmarks/scenes/city.py with the height.npz of `skyworld satellite height`; where the backend is
@@ -34,6 +35,7 @@ from skyworld.models.roles import Provenance
 from skyworld.parameters import SatelliteRefineParameters
 from skyworld.satellite import curriculum as curricula
 from skyworld.satellite import fitting, refine
+from skyworld.satellite.district import districts
 from skyworld.satellite.export import DRAWING
 from skyworld.satellite.repaint import Piece, Repainter
 from skyworld.splats.formats.ply import read_ply, write_ply
@@ -81,10 +83,10 @@ def episode(world: World, parameters: SatelliteRefineParameters, device: str) ->
     def close() -> None:
         if part:
             _settle(device, found, part)
-            found[f"{part}_seconds"] = round(time.perf_counter() - began, 1)
+            found[f"{part}_seconds"] = round(found.get(f"{part}_seconds", 0) + time.perf_counter() - began, 1)
 
     for report in refine.refine(parameters):
-        word = report.message.partition(" ")[0]
+        word = report.message.split(": ")[-1].partition(" ")[0]  # after the name of the block
         if word in PARTS and PARTS[word] != part:
             close()
             part, began = PARTS[word], time.perf_counter()
@@ -98,7 +100,8 @@ def _settle(device: str, found: dict | None = None, part: str = "") -> None:
     if device == "cuda":
         torch.cuda.synchronize()
         if found is not None:
-            found[f"{part}_peak_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
+            peak = round(torch.cuda.max_memory_allocated() / 2**30, 2)
+            found[f"{part}_peak_gib"] = max(found.get(f"{part}_peak_gib", 0), peak)
         torch.cuda.reset_peak_memory_stats()
 
 
@@ -110,6 +113,7 @@ def main() -> None:
     parser.add_argument("--distortion", action="store_true", help="one edit of each view, bent back while fitting")
     parser.add_argument("--curriculum", default="jax_v1", help="preset or JSON file; `--number` says which episode")
     parser.add_argument("--number", type=int, default=5, help="of the episode; those before it are left out")
+    parser.add_argument("--block", type=float, default=0.0, help="metres of a block's side; 0 for all at once")
     parser.add_argument("--steps", type=int, default=3_000, help="of the reconstruction")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--json", type=Path)
@@ -118,16 +122,16 @@ def main() -> None:
     city = satellite.City(a.city, a.device)
     with tempfile.TemporaryDirectory() as scratch:
         world = city_of(city, a.world or Path(scratch) / "world", a.steps)
-        side = max(high - low for low, high in (city.scene.box.east, city.scene.box.north))
-        whole = curricula.chosen(a.curriculum, side)
+        whole = curricula.chosen(a.curriculum, districts(city.scene, a.block)[0].side)
         chosen = replace(whole, episodes=whole.episodes[a.number - 1 :][:1] or whole.episodes[-1:])
         curricula.write(Path(scratch) / "episode.json", chosen)
-        before = read_ply(world.path(refine.SPLATS)).to(a.device)
+        before = read_ply(world.path(refine.SPLATS))
         parameters = SatelliteRefineParameters(
             world=world.root,
             curriculum=str(Path(scratch) / "episode.json"),
             by="restorer",
             distortion=a.distortion,
+            block=a.block,
             device=a.device,
         )
         if a.by in EDITORS:
@@ -135,16 +139,23 @@ def main() -> None:
             refine._repainter, refine.repaint = lambda *_: editor, EDITORS[a.by]
         row = {"row": a.by, "elevation": chosen.episodes[0].elevation, "views": chosen.views, "pixels": chosen.pixels}
         edits = 1 if a.distortion or a.by == "restorer" else chosen.samples
-        row |= {"edits": edits, "distortion": a.distortion, "steps": chosen.iterations, "before": len(before)}
+        row |= {
+            "edits": edits,
+            "distortion": a.distortion,
+            "block": a.block,
+            "steps": chosen.iterations,
+            "before": len(before),
+        }
         row |= episode(world, parameters, a.device)
-        after = read_ply(world.path(refine.SPLATS)).to(a.device)
+        after = read_ply(world.path(refine.SPLATS))
         row["after"] = len(after)
         print(json.dumps(row), flush=True)
-        judged = {name: city.judge(gaussians, DRAWING) for name, gaussians in (("before", before), ("after", after))}
+        both = {name: gaussians.to(a.device) for name, gaussians in (("before", before), ("after", after))}
+        judged = {name: city.judge(gaussians, DRAWING) for name, gaussians in both.items()}
         for name, scores in judged.items():
             print(name, "  ".join(f"{key} {value}" for key, value in scores.items()), flush=True)
             if a.pictures:
-                city.show(before if name == "before" else after, DRAWING, a.pictures / f"{a.by}_{name}.jpg")
+                city.show(both[name], DRAWING, a.pictures / f"{a.by}_{name}.jpg")
         if a.json:
             device = torch.cuda.get_device_name() if a.device == "cuda" else platform.processor() or "CPU"
             kept = {"command": " ".join(["python", *sys.argv]), "device": device, "torch": torch.__version__}

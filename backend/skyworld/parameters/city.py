@@ -117,6 +117,7 @@ class SatelliteRefineParameters(RepaintingParameters, _City):  # pydantic takes 
         title="Refine Further",
         description="Go on from the refined city, and not from the city as it was reconstructed",
     )
+    block: float = _field(SatelliteReconstructParameters, "block")
 
 
 class _Images(Parameters):

@@ -23,16 +23,43 @@ _AROUND = 8  # pixels kept around what is to be seen
 
 @dataclass(frozen=True)
 class Block:
-    """core: whose Gaussians are kept; half open to the east and north.  outer: what is fitted."""
+    """core: whose Gaussians are kept; half open to the east and north.  outer: what is fitted, `margin` metres around
+    it, and no further than the area."""
 
     core: Box
     outer: Box
+    margin: float = MARGIN
+
+    def holds(self, gaussians: Gaussians) -> torch.Tensor:
+        """[N] bool: those with their mean in the core."""
+        return self._within(gaussians, 0.0)
+
+    def sees(self, gaussians: Gaussians) -> torch.Tensor:
+        """[N] bool: those with their mean in the core or the margin around it."""
+        return self._within(gaussians, self.margin)
+
+    def _within(self, gaussians: Gaussians, margin: float) -> torch.Tensor:
+        x, y = gaussians.means[:, 0], gaussians.means[:, 1]
+        (west, east), (south, north) = self.core.east, self.core.north
+        return (x >= west - margin) & (x < east + margin) & (y >= south - margin) & (y < north + margin)
 
     def keeps(self, gaussians: Gaussians) -> Gaussians:
         """Those with their mean in the core."""
-        x, y = gaussians.means[:, 0], gaussians.means[:, 1]
-        (west, east), (south, north) = self.core.east, self.core.north
-        return gaussians[(x >= west) & (x < east) & (y >= south) & (y < north)]
+        return gaussians[self.holds(gaussians)]
+
+    def touches(self, other: "Block") -> bool:
+        """Whether it sees anything of another one's core."""
+        sides = ((getattr(self.outer, name), getattr(other.core, name)) for name in ("east", "north"))
+        return all(low < most and high > least for (low, high), (least, most) in sides)
+
+    def place(self, box: Box) -> Box:
+        """The core, as far as the area goes."""
+
+        def side(name: str) -> tuple[float, float]:
+            (low, high), (least, most) = getattr(self.core, name), getattr(box, name)
+            return max(low, least), min(high, most)
+
+        return replace(box, east=side("east"), north=side("north"))
 
 
 def cut(box: Box, size: float, margin: float = MARGIN) -> list[Block]:
@@ -46,7 +73,7 @@ def cut(box: Box, size: float, margin: float = MARGIN) -> list[Block]:
         for west, east in zip(edges[0][:-1], edges[0][1:], strict=True):
             outer = Box(_wider(west, east, box.east, margin), _wider(south, north, box.north, margin), box.up)
             core = Box(_open(west, east, box.east), _open(south, north, box.north), box.up)
-            found.append(Block(core, outer))
+            found.append(Block(core, outer, margin))
     return found
 
 

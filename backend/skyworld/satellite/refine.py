@@ -3,6 +3,7 @@
 Iterative data set update: an episode renders the city around a grid of places, has every render repainted, and fits
 the Gaussians again to these and to the satellite images. The next episode looks from lower. A repainted picture is a
 file of its own, named after all that it depends on: an episode that was killed goes on at the next picture.
+A large area is refined block by block, each through all episodes, from views as near as those of a small area.
 """
 
 import shutil
@@ -22,29 +23,31 @@ from skyworld.models.roles import EditSchedule, Provenance
 from skyworld.models.roster import Roster
 from skyworld.parameters.city import SatelliteRefineParameters
 from skyworld.progress import Progress, changed, stages
-from skyworld.satellite import border
+from skyworld.satellite import blocks, border
 from skyworld.satellite import curriculum as curricula
 from skyworld.satellite.curriculum import Curriculum, Episode
+from skyworld.satellite.district import BEFORE, SPLATS, District, districts, merged
 from skyworld.satellite.export import from_above
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.near import drawable
 from skyworld.satellite.outline import over
 from skyworld.satellite.repaint import Piece, Repainter, repaint
 from skyworld.satellite.scene import TRAIN, SatelliteScene, ground_pixel, read_picture, read_scene, write_picture
+from skyworld.satellite.sheet import Sight
 from skyworld.satellite.tone import tone
 from skyworld.splats import rasterize
 from skyworld.splats.densify import GradientRule
 from skyworld.splats.device import pick_device
 from skyworld.splats.distortion import Distortion
-from skyworld.splats.formats.ply import read_ply, write_ply
+from skyworld.splats.formats.ply import write_ply
 from skyworld.splats.gaussians import Gaussians
 from skyworld.splats.losses import PHOTOMETRIC, Term
 from skyworld.splats.train import Schedule, View, fit
 from skyworld.world import World, atomic_write, digest
 
 # Raise it when the same inputs give another result.
-VERSION = 5
-SPLATS, BEFORE, HEIGHTS = "splats.ply", "before_refine.ply", "dsm.npz"
+VERSION = 6
+HEIGHTS = "dsm.npz"
 DRAWING = {"antialiased": True, "eps2d": 0.1}  # Mip-Splatting's 2D filter, as Skyfall-GS has it
 EXTENT = 128.0  # metres: unit of the means' learning rate and of sizes, for an area of 256 m
 _GROUND, _ROOF = 5, 99.5  # percentiles of heights that count as ground and as the highest roof
@@ -63,8 +66,8 @@ def refine(parameters: SatelliteRefineParameters) -> Iterator[Progress]:
     device = pick_device(parameters.device)
     world = World.open(parameters.world)
     scene = read_scene(scene_folder(world, parameters.scene))
-    side = max(high - low for low, high in (scene.box.east, scene.box.north))
-    curriculum = curricula.chosen(parameters.curriculum, side)
+    parts = districts(scene, parameters.block)
+    curriculum = curricula.chosen(parameters.curriculum, parts[0].side)
     repainter, provenance = _repainter(parameters, device)
     if repainter.role == "restorer" or parameters.distortion:
         curriculum = replace(curriculum, samples=1)
@@ -72,24 +75,26 @@ def refine(parameters: SatelliteRefineParameters) -> Iterator[Progress]:
     begun = _beginning(world, parameters.further)
     world.record("models", [*_other_models(world, repainter.role), asdict(provenance)])
     before = {"version": VERSION, "city": begun, "scene": _fingerprint(scene)}
-    plan, previous = [], BEFORE
-    for number, episode in enumerate(curriculum.episodes, 1):
-        kept = f"stages/refine_{number}/{SPLATS}"
-        inputs = {
-            **before,
-            "episode": number,
-            "curriculum": {**curriculum.to_json(), "episodes": [asdict(e) for e in curriculum.episodes[:number]]},
-            "repainter": repainter.told(provenance),
-            "distortion": parameters.distortion,
-            "seed": parameters.seed,
-            "device": device.type,
-        }
-        work = _Episode(world, scene, curriculum, episode, number, repainter, provenance, hands, parameters, device)
-        make = partial(work.make, previous, kept)
-        seconds = curriculum.views * curriculum.samples + 0.05 * curriculum.iterations
-        plan.append((f"{episode.elevation:g} degrees", seconds, world.stage(f"refine_{number}", inputs, (kept,), make)))
-        previous = kept
-    plan.append(("city", 1, _finish(world, previous)))
+    plan, last = [], len(curriculum.episodes)
+    for part in parts:
+        for number, episode in enumerate(curriculum.episodes, 1):
+            # Neighbours that it borrows from went through all episodes.
+            concerned = curriculum.episodes if part.lent else curriculum.episodes[:number]
+            inputs = {
+                **before,
+                "episode": number,
+                "curriculum": {**curriculum.to_json(), "episodes": [asdict(e) for e in concerned]},
+                "repainter": repainter.told(provenance),
+                "distortion": parameters.distortion,
+                "seed": parameters.seed,
+                "device": device.type,
+                **({} if part.alone else {"block": parameters.block, "of": [part.number, part.count]}),
+            }
+            work = _Episode(world, part, curriculum, episode, number, repainter, provenance, hands, parameters, device)
+            stage = world.stage(part.stage(number), inputs, (part.file(number),), work.make)
+            seconds = curriculum.views * curriculum.samples + 0.05 * curriculum.iterations
+            plan.append((f"{episode.elevation:g} degrees", seconds, map(part.told, stage)))
+    plan.append(("city", 1, _finish(world, parts, last)))
     yield from stages(*plan)
 
 
@@ -148,10 +153,13 @@ def _beginning(world: World, further: bool) -> str:
     return now
 
 
-def _finish(world: World, last: str) -> Iterator[Progress]:
+def _finish(world: World, parts: Sequence[District], last: int) -> Iterator[Progress]:
     splats = world.path(SPLATS)
     with atomic_write(splats) as temporary:
-        shutil.copyfile(world.path(last), temporary)
+        if len(parts) == 1:
+            shutil.copyfile(world.path(parts[0].file(last)), temporary)
+        else:
+            write_ply(temporary, merged(world, parts, last))
     world.record("refined", {"result": digest(splats), "before": BEFORE})
     yield Progress(1.0, "the refined city is there")
 
@@ -162,10 +170,10 @@ def _fingerprint(scene: SatelliteScene) -> dict:
 
 @dataclass(frozen=True)
 class _Episode:
-    """One episode: renders, repainted pictures, a fit. number: from 1."""
+    """One episode of a district: renders, repainted pictures, a fit. number: from 1."""
 
     world: World
-    scene: SatelliteScene
+    part: District
     curriculum: Curriculum
     episode: Episode
     number: int
@@ -175,19 +183,25 @@ class _Episode:
     parameters: SatelliteRefineParameters
     device: torch.device
 
-    def make(self, previous: str, kept: str, scratch: Path) -> Iterator[Progress]:
-        city = read_ply(self.world.path(previous)).to(self.device)
+    @property
+    def seed(self) -> int:
+        """Another one in each block and episode."""
+        return self.parameters.seed + 1000 * self.number + 100_000 * (self.part.number - 1)
+
+    def make(self, scratch: Path) -> Iterator[Progress]:
+        city, lent = self._city()
         yield Progress(0.0, f"looking from {self.episode.elevation:g} degrees")
-        highest = float(np.percentile(city.means[:, 2].cpu().numpy(), _ROOF))
-        cameras = self.curriculum.cameras(self.episode, self.scene.box, partial(ground_of, city), highest)
-        images = toned_images(self.scene, city)
-        heights = self._heights(city)
-        pieces = self._pieces(city, cameras, images, heights)
+        seen = city if lent is None else Gaussians.concatenate([city, lent])
+        images = toned_images(self.part.scene, seen)
+        if not images:
+            yield from self._left_as_it_is(city, "no satellite image shows the city", "Is it this world's scene?")
+            return
+        heights = self._heights(seen)
+        pieces = self._pieces(seen, images, heights)
         if not pieces:
-            raise UserError(
-                f"nothing of the city is seen from {self.episode.elevation:g} degrees",
-                hint="Check the curriculum's extent and radius",
-            )
+            problem = f"nothing of the city is seen from {self.episode.elevation:g} degrees"
+            yield from self._left_as_it_is(city, problem, "Check the curriculum's extent and radius")
+            return
         share = self._share_of_painting(len(pieces))
         files = yield from _scaled(self._painted(pieces, scratch), 0.0, share)
         Roster("builtin", device=self.device).rest()
@@ -195,15 +209,27 @@ class _Episode:
         write_sheet(preview, [(piece.picture, after) for (_, piece), after in zip(pieces, repainted, strict=True)])
         yield Progress(share, "fitting the city to them", preview=preview)
         edited = [_edited(*pair, self.device) for pair in zip(pieces, repainted, strict=True)]
-        fitted = yield from _scaled(self._fitted(city, edited, images, scratch), share, 0.99)
+        fitted = yield from _scaled(self._fitted(city, lent, edited, images, scratch), share, 0.99)
         fitted = border.straight(fitted, heights) if self.world.path(HEIGHTS).is_file() else fitted
         if not len(fitted):
             raise UserError("no Gaussian was left", hint="Begin again with `skyworld satellite reconstruct`")
-        after = render(fitted, pieces[0][0])[0]
+        after = render(fitted if lent is None else Gaussians.concatenate([fitted, lent]), pieces[0][0])[0]
         write_sheet(preview, [(pieces[0][1].picture, after.astype(np.float32) / 255)])
-        with atomic_write(self.world.path(kept)) as temporary:
-            write_ply(temporary, fitted.to("cpu"))
+        self.part.keep(self.world, self.number, fitted)
         yield Progress(1.0, f"{len(fitted):,} splats after {self.episode.elevation:g} degrees", preview=preview)
+
+    def _city(self) -> tuple[Gaussians, Gaussians | None]:
+        """What is fitted, and what neighbours lend."""
+        lent = self.part.borrowed(self.world, len(self.curriculum.episodes))
+        city = self.part.begun(self.world, self.number)
+        return city.to(self.device), None if lent is None else lent.to(self.device)
+
+    def _left_as_it_is(self, city: Gaussians, problem: str, hint: str) -> Iterator[Progress]:
+        """A block at the rim may hold next to nothing: no reason to refuse the others."""
+        if self.part.alone:
+            raise UserError(problem, file=self.part.scene.folder, hint=hint)
+        self.part.keep(self.world, self.number, city)
+        yield Progress(1.0, f"left as it is: {problem}")
 
     def _share_of_painting(self, count: int) -> float:
         """Of an episode's time, as far as it can be told before."""
@@ -214,13 +240,15 @@ class _Episode:
         """Of the city as it was reconstructed; of what it is now, in a world that lacks them."""
         kept = self.world.path(HEIGHTS)
         if kept.is_file():
-            return border.closed(HeightMap.read(kept))
-        return border.closed(from_above(city, self.scene.box, self.scene.pixel)[1])
+            return self.part.heights(border.closed(HeightMap.read(kept)))
+        return border.closed(from_above(city, self.part.scene.box, self.part.scene.pixel)[1])
 
-    def _pieces(self, city: Gaussians, cameras: Sequence[Camera], images: list[View], heights: HeightMap):
-        """[(Camera, Piece)]: the renders, as often as each is to be edited; those that see next to nothing are left
-        out."""
+    def _pieces(self, city: Gaussians, images: list[View], heights: HeightMap) -> list[tuple[Camera, Piece]]:
+        """The renders, as often as each is to be edited; those that see next to nothing are left out."""
         found, mends = [], self.repainter.role == "restorer"
+        highest = float(np.percentile(city.means[:, 2].cpu().numpy(), _ROOF))
+        place = self.part.block.place(self.part.area)
+        cameras = self.curriculum.cameras(self.episode, place, partial(ground_of, city), highest)
         for index, camera in enumerate(cameras):
             picture, alpha, depth = render(city, camera)
             if (alpha > 127).mean() < 0.05:
@@ -229,7 +257,7 @@ class _Episode:
             examples = (_example(camera, images, depth),) if mends else ()
             depth = depth if mends else depth[:0]  # an editor does not look at it
             for sample in range(self.curriculum.samples):
-                seed = self.parameters.seed + 1000 * self.number + index * self.curriculum.samples + sample
+                seed = self.seed + index * self.curriculum.samples + sample
                 found.append((camera, Piece(picture, alpha, depth, wanted, examples, seed)))
         return found
 
@@ -255,9 +283,11 @@ class _Episode:
         """A pixel of the images by the usual one of the edited views, on the ground; at most 1."""
         middle = city.means.mean(0).cpu().numpy()
         coarse = np.median([ground_pixel(view.camera, middle) for view in edited])
-        return float(min(1.0, self.scene.pixel / coarse))
+        return float(min(1.0, self.part.scene.pixel / coarse))
 
-    def _fitted(self, city: Gaussians, edited: list[View], images: list[View], scratch: Path) -> Iterator[Progress]:
+    def _fitted(
+        self, city: Gaussians, lent: Gaussians | None, edited: list[View], images: list[View], scratch: Path
+    ) -> Iterator[Progress]:
         curriculum, checkpoint = self.curriculum, scratch / "fit.pt"
         views = [replace(view, share=(1 - curriculum.edited) / len(images)) for view in images]
         views += [replace(view, share=curriculum.edited / len(edited)) for view in edited]
@@ -278,10 +308,11 @@ class _Episode:
         result = yield from fit(
             city,
             views,
-            _schedule(curriculum, self._fineness(city, edited), self.parameters.seed + self.number),
+            _schedule(curriculum, self._fineness(city, edited), self.seed),
             terms=terms,
             strategy=_strategy(curriculum, len(city)),
             distortion=warp,
+            fixed=lent,
             drawing=DRAWING,
             resume=torch.load(checkpoint, map_location="cpu", weights_only=True) if checkpoint.exists() else None,
             checkpoint=keep,
@@ -349,20 +380,21 @@ def ground_of(city: Gaussians, east: float, north: float, reach: float = 30.0) -
 
 @torch.no_grad()
 def toned_images(scene: SatelliteScene, city: Gaussians) -> list[View]:
-    """The satellite images as cameras in float32 see them, each in the tone of the city, where the city is seen."""
+    """What the satellite images show of the scene's box, as cameras in float32 see it, each in the tone of the city,
+    where the city is seen."""
     views = []
     for image in scene.images:
-        camera, (picture, valid) = drawable(image.camera, scene.box), image.read()
-        shown, alpha, _ = render(city, camera)
-        counts = valid & (alpha > 127)
+        part = blocks.crop_sight(Sight(drawable(image.camera, scene.box), *image.read()), scene.box)
+        if part is None:
+            continue
+        shown, alpha, _ = render(city, part.camera)
+        counts = part.valid & (alpha > 127)
         if not counts.any():
             continue
-        gain, offset = tone_of(picture, shown.astype(np.float32) / 255, counts)
-        toned = np.round((picture * gain + offset).clip(0, 1) * 255).astype(np.uint8)
+        gain, offset = tone_of(part.picture, shown.astype(np.float32) / 255, counts)
+        toned = np.round((part.picture * gain + offset).clip(0, 1) * 255).astype(np.uint8)
         weight = torch.from_numpy(counts.astype(np.float32)).to(city.device)
-        views.append(View(camera, torch.from_numpy(toned).to(city.device), weight, alpha=weight))
-    if not views:
-        raise UserError("no satellite image shows the city", file=scene.folder, hint="Is it this world's scene?")
+        views.append(View(part.camera, torch.from_numpy(toned).to(city.device), weight, alpha=weight))
     return views
 
 
