@@ -125,7 +125,7 @@ def _repainter(parameters: SatelliteRefineParameters, device: torch.device) -> t
     schedule = EditSchedule(parameters.edit_steps, parameters.n_min, parameters.n_max)
     words = {"source": parameters.source, "target": parameters.target}
     told = {name: text for name, text in words.items() if text}
-    made = Repainter(role, parameters.profile, wishes[role], device.type, schedule=schedule, **told)
+    made = Repainter(role, parameters.profile, wishes[role], parameters.device, schedule=schedule, **told)
     return made, provenance
 
 

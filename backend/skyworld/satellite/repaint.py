@@ -29,6 +29,7 @@ class Repainter:
 
     profile, model: of the roster; model takes the place of the profile's in `role`, "" for none.
     role:           "editor" or "restorer".
+    device:         "auto" for what there is where it is done.
     """
 
     role: str

@@ -59,6 +59,12 @@ def test_the_parts_follow_one_another_each_with_what_concerns_it(root, asked, tm
     assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
 
 
+def test_blocks_and_where_they_are_done_concern_reconstruction_and_refinement(root, asked, tmp_path):
+    list(city.make(wish(root, tmp_path / "w", block=64, executor="ray", address="auto", workers=3)))
+    for part in asked[2:]:
+        assert (part.block, part.executor, part.address, part.workers) == (64, "ray", "auto", 3)
+
+
 def test_scene_and_heights_are_made_once_and_again_for_other_images(root, asked, tmp_path):
     images = tmp_path / "images"
     shutil.copytree(root / "tests" / "data" / "scenes" / "city", images)
