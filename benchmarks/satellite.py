@@ -123,7 +123,8 @@ def ours(city: City, settings: fitting.Settings, preview: bool = False) -> Gauss
     """The whole of stage 1 for an area of one block, or its sheet alone."""
     tones = fitting.tones(city.scene, city.heights)
     sights = list(fitting.sights(city.scene, tones))
-    start = fitting.prepared(city.heights, sights, settings.coarseness * city.scene.pixel, city.device)
+    spacing = settings.coarseness * city.scene.pixel
+    start = fitting.prepared(city.heights, sights, spacing, city.device, settings.width)
     if preview:
         return fitting.finished(start.sheet, None, 0)
     return _end(fitting.fitted(start, city.heights, settings, held_out=city.held_out))

@@ -38,6 +38,7 @@ _CLOSED = 3  # cells: narrower gaps between Gaussians are no border
 _STDS = 2.0  # standard deviations of a Gaussian that the border cuts off: what it draws beyond is hardly seen
 _RIM, _EDGE, _ALIKE = 1.6, 0.5, 100  # of a wall in the cut: cells from the border, metres at both ends, neighbours
 _LEAST = 0.3  # how much narrower one may become; what still hangs out then goes
+_WIDE = 0.65  # of a cell: standard deviation of the Gaussians of a wall in the cut, which no fit closes
 
 
 def shown(height_map: HeightMap, images: Sequence[SatelliteImage]) -> HeightMap:
@@ -231,7 +232,7 @@ class _Rim:
 
 def _walls(height_map: HeightMap, device) -> Gaussians:
     """Those of the sheet in the cut."""
-    whole = sheet(upright(height_map), height_map.cell, device)
+    whole = sheet(upright(height_map), height_map.cell, device, _WIDE)
     chosen = (whole.extra[WALL] > 0).cpu().numpy() & (_Rim(whole, height_map).room <= _RIM * height_map.cell)
     return whole[torch.from_numpy(chosen).to(device)]
 

@@ -55,7 +55,7 @@ def fit_block(fitter: Fitter, piece: Piece) -> Generator:
     if not piece.sights or not np.isfinite(piece.heights.up).any():
         return Gaussians.empty()
     device = pick_device(fitter.device)
-    start = fitting.prepared(piece.heights, list(piece.sights), fitter.spacing, device)
+    start = fitting.prepared(piece.heights, list(piece.sights), fitter.spacing, device, fitter.settings.width)
     estimator = _roster(fitter.depth, device.type).get(DEPTH)
     shown = (piece.light, piece.held_out, piece.kept, estimator)
     gaussians = yield from fitting.fitted(start, piece.heights, fitter.settings, *shown)

@@ -20,7 +20,7 @@ from skyworld.satellite.export import DRAWING
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.near import MOST_ERROR, drawable
 from skyworld.satellite.scene import SatelliteImage, SatelliteScene
-from skyworld.satellite.sheet import SEEN, SURE, WALL, Sight, beside, coloured, seen_colours, sheet, upright
+from skyworld.satellite.sheet import SEEN, SURE, WALL, WIDTH, Sight, beside, coloured, seen_colours, sheet, upright
 from skyworld.satellite.tone import tone
 from skyworld.splats import losses, smoothing
 from skyworld.splats.appearance import RATE, Appearance, fixed, with_embeddings
@@ -48,6 +48,7 @@ class Settings:
 
     steps:      images taken.
     coarseness: distance of the sheet's Gaussians in pixels of the finest image.
+    width:      their standard deviation in that distance, first.
     growth:     how many times as many Gaussians there may be in the end; 1 keeps those of the sheet.
     appearance: whether each image has a light of its own (an embedding), beyond its tone.
     entropy:    weight of the opacities' entropy.
@@ -61,6 +62,7 @@ class Settings:
 
     steps: int
     coarseness: float = 1.0
+    width: float = WIDTH
     growth: float = 1.0
     appearance: bool = True
     entropy: float = 0.0
@@ -74,7 +76,8 @@ class Settings:
     seed: int = 0
 
 
-PREVIEW = Settings(steps=600, coarseness=1.25, appearance=False)
+# A short fit closes less of what shows between the Gaussians, and makes walls less blotchy.
+PREVIEW = Settings(steps=600, coarseness=1.25, width=0.6, even=1.0, appearance=False)
 FULL = Settings(steps=3_000)  # more sharpen the images' own views and spoil lower ones
 # How often each image is taken at most: few images are soon known by heart, and walls that none shows grow rough.
 PER_IMAGE = {PREVIEW: 50, FULL: 250}
@@ -125,9 +128,11 @@ def sights(scene: SatelliteScene, tones: Sequence[Tone]) -> Iterator[Sight]:
         yield replace(sight, picture=(sight.picture * gain + offset).astype(np.float32))
 
 
-def prepared(height_map: HeightMap, sights: list[Sight], spacing: float, device="cpu") -> Prepared:
+def prepared(
+    height_map: HeightMap, sights: list[Sight], spacing: float, device="cpu", width: float = WIDTH
+) -> Prepared:
     """The sheet, its walls upright, in the colours of all images, which have one tone."""
-    grey = sheet(upright(height_map), spacing, device)
+    grey = sheet(upright(height_map), spacing, device, width)
     colours, weights = zip(*(seen_colours(grey, sight, spacing) for sight in sights), strict=True)
     return Prepared(coloured(grey, colours, weights), sights, spacing)
 

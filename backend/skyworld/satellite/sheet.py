@@ -25,9 +25,9 @@ from skyworld.splats.spherical_harmonics import C0
 # Columns of the Gaussians that a sheet is made of: how sure its place is, 0 to 1, whether it belongs to a wall, and,
 # once it has colours, how many images show it.
 SURE, WALL, SEEN = "sure", "wall", "seen"
-# Of the spacing: standard deviation along the surface, and across it. Smaller ones let dots show through between them,
-# larger ones soften edges.
-_ALONG, _ACROSS = 0.58, 0.12
+# Of the spacing: standard deviation along the surface and across it. Where no fit, or a short one, closes what shows
+# between the Gaussians, they are wider: dots are gone, and edges softer.
+WIDTH, _ACROSS = 0.55, 0.12
 _OPACITY = 0.95
 # Heights that differ by more than so many spacings (and metres) between neighbours are a wall.
 _STEP, _STEP_METRES = 1.5, 1.0
@@ -74,8 +74,9 @@ def upright(height_map: HeightMap) -> HeightMap:
     return replace(height_map, up=np.where(known, up, np.nan).astype(np.float32))
 
 
-def sheet(height_map: HeightMap, spacing: float, device="cpu") -> Gaussians:
-    """Grey Gaussians of degree 0 about `spacing` metres apart, with the columns `sure` and `wall` [N].
+def sheet(height_map: HeightMap, spacing: float, device="cpu", width: float = WIDTH) -> Gaussians:
+    """Grey Gaussians of degree 0 about `spacing` metres apart, with the columns `sure` and `wall` [N]; width: their
+    standard deviation along the surface, in spacings.
 
     A place between the cells lies on its cell's own plane, never between two planes: edges stay sharp.
     Raises UserError where no height is known.
@@ -83,7 +84,7 @@ def sheet(height_map: HeightMap, spacing: float, device="cpu") -> Gaussians:
     if not np.isfinite(height_map.up).any():
         raise UserError("the height map holds no height at all", hint="Make it again, with: skyworld satellite height")
     slopes = _slopes(height_map)
-    parts = [_surface(height_map, slopes, spacing), _walls(height_map, slopes, spacing)]
+    parts = [_surface(height_map, slopes, spacing, width), _walls(height_map, slopes, spacing, width)]
     means, normals, scales, sure, wall = (np.concatenate(column) for column in zip(*parts, strict=True))
     return _gaussians(means, normals, scales, sure, wall).to(device)
 
@@ -106,7 +107,7 @@ def _slopes(height_map: HeightMap) -> np.ndarray:
     return np.stack(found)
 
 
-def _surface(height_map: HeightMap, slopes: np.ndarray, spacing: float):
+def _surface(height_map: HeightMap, slopes: np.ndarray, spacing: float, width: float):
     rows, columns = height_map.shape
     count = [max(1, round(side * height_map.cell / spacing)) for side in (columns, rows)]
     east = (np.arange(count[0]) + 0.5) * columns * height_map.cell / count[0]
@@ -124,11 +125,11 @@ def _surface(height_map: HeightMap, slopes: np.ndarray, spacing: float):
     steepness = np.hypot(*slope)
     length = np.sqrt(1 + steepness**2)
     normals = np.stack([-slope[0], -slope[1], np.ones_like(length)], -1) / length[:, None]
-    scales = spacing * np.stack([_ALONG * length, np.full_like(length, _ALONG), np.full_like(length, _ACROSS)], -1)
+    scales = spacing * np.stack([width * length, np.full_like(length, width), np.full_like(length, _ACROSS)], -1)
     return means, normals, scales, height_map.confidence[row, column][known], np.zeros(len(means), np.float32)
 
 
-def _walls(height_map: HeightMap, slopes: np.ndarray, spacing: float):
+def _walls(height_map: HeightMap, slopes: np.ndarray, spacing: float, width: float):
     """Stacks of upright Gaussians on the borders between cells whose planes do not meet.
 
     They stand square to the slope of the smoothed heights, not to the grid, for walls seldom run along it.
@@ -158,8 +159,8 @@ def _walls(height_map: HeightMap, slopes: np.ndarray, spacing: float):
         out /= np.linalg.norm(out, axis=-1, keepdims=True)
         normals = np.c_[out, np.zeros(len(out))][each]
         means = np.stack([east[each], north[each], height], -1) - _INWARD * spacing * normals
-        wide = np.full(len(means), _ALONG * max(cell, spacing))
-        scales = np.stack([np.full(len(means), _ALONG * spacing), wide, np.full(len(means), _ACROSS * spacing)], -1)
+        wide = np.full(len(means), width * max(cell, spacing))
+        scales = np.stack([np.full(len(means), width * spacing), wide, np.full(len(means), _ACROSS * spacing)], -1)
         sure = np.minimum(height_map.confidence[first], height_map.confidence[second])[row, column][each]
         parts.append((means, normals, scales, sure, np.ones(len(means), np.float32)))
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
