@@ -27,7 +27,7 @@ from skyworld.splats.spherical_harmonics import C0
 SURE, WALL, SEEN = "sure", "wall", "seen"
 # Of the spacing: standard deviation along the surface and across it. Where no fit, or a short one, closes what shows
 # between the Gaussians, they are wider: dots are gone, and edges softer.
-WIDTH, _ACROSS = 0.55, 0.12
+WIDTH, _ACROSS = 0.58, 0.12
 _OPACITY = 0.95
 # Heights that differ by more than so many spacings (and metres) between neighbours are a wall.
 _STEP, _STEP_METRES = 1.5, 1.0
