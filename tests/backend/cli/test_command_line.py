@@ -173,6 +173,15 @@ def test_in_a_terminal_one_line_is_redrawn_and_mistakes_are_red(tmp_path):
     assert b"\x1b[31m" in told and b"too small" in told
 
 
+@pytest.fixture
+def heeding_ctrl_c():
+    """What a shell starts in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeding_ctrl_c")
 def test_ctrl_c_says_cancelled_and_the_world_still_opens(tiny, tmp_path, capsys):
     def endless(parameters):
         world = World.create(tmp_path / "w")
