@@ -24,7 +24,7 @@ SMALLEST = 20  # px of a floater: less is the corner of a house, or a speck
 MOST_FLOATERS = 0.15  # of the picture: where more stands out, that is how the place is
 SPECKLE = 5  # px, window of the median that bright and dark specks are compared with
 SOFT, DETAIL = 1.6, 0.8  # px up to which detail is fine; how much of a likely example's detail is taken
-ALIKE = 0.035  # root mean squared difference of patches that are about as likely as not the same thing
+ALIKE = 0.02  # root mean squared difference of patches that are about as likely as not the same thing
 SHARPEN, REACH = 1.4, 1.2  # strength and px of the sharpening
 SEED = 1
 
@@ -32,7 +32,7 @@ SEED = 1
 class BuiltinRestorer:
     """Role Restorer. Needs no weights; about two seconds for a picture of 512 px on a CPU."""
 
-    provenance = Provenance("restorer", "SkyWorld built-in restorer", "2", "GPL-3.0-or-later", builtin=True)
+    provenance = Provenance("restorer", "SkyWorld built-in restorer", "3", "GPL-3.0-or-later", builtin=True)
 
     def restore(self, view: RestoreView) -> np.ndarray:
         """[H, W, 3]. Pixels outside of `view.wanted` that show nothing stay as they are."""
@@ -83,7 +83,7 @@ def without_specks(picture: np.ndarray) -> np.ndarray:
     middle = cv2.medianBlur(levels, SPECKLE).astype(np.float32) / 255
     away = np.abs(picture - middle).max(-1)
     usual = cv2.blur(away, (4 * SPECKLE + 1,) * 2)
-    share = np.clip((away - 4 * usual - 0.04) / 0.05, 0, 1)[..., None]
+    share = np.clip((away - 5 * usual - 0.1) / 0.05, 0, 1)[..., None]
     return picture + share * (middle - picture)
 
 
