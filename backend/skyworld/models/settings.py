@@ -14,7 +14,8 @@ STEPS = ("none", "model", "group")
 class Settings:
     """precision: of the weights and the arithmetic.
 
-    quantisation: "fp8" keeps the weights of the denoiser and the text encoder in 8 bits, widened layer by layer.
+    quantisation: "fp8" keeps the weights of the denoiser and the text encoder in 8 bits, which are multiplied so where
+             the card can, else widened layer by layer.
     offload: what waits in the computer's memory: "none", "model" (all but the part at work), "group" (all but the
              layers at work, the next ones on their way meanwhile).
     tiled:   the VAE works in tiles and slices.

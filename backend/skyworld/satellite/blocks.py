@@ -5,7 +5,6 @@ its core a block sees a margin of its neighbours, as far as roofs lean into it i
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -108,12 +107,6 @@ def crop_sight(sight: Sight, box: Box) -> Sight | None:
     K = sight.camera.K - np.array([[0, 0, low[0]], [0, 0, low[1]], [0, 0, 0]])
     camera = replace(sight.camera, K=K, width=width, height=height)
     return Sight(camera, sight.picture[part].copy(), sight.valid[part].copy())
-
-
-def merged(blocks: Sequence[Block], fitted: Sequence[Gaussians]) -> Gaussians:
-    """The cores of all blocks, one after the other."""
-    with torch.no_grad():
-        return Gaussians.concatenate([block.keeps(part) for block, part in zip(blocks, fitted, strict=True)])
 
 
 def _edges(side: tuple[float, float], size: float) -> np.ndarray:

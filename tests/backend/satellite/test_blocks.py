@@ -3,11 +3,12 @@ import pytest
 import torch
 from plain_scenes import camera_above
 
-from skyworld.satellite.blocks import crop_heights, crop_sight, cut, merged
+from skyworld.satellite.blocks import crop_heights, crop_sight, cut
 from skyworld.satellite.export import from_above
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.scene import Box
 from skyworld.satellite.sheet import Sight, sheet
+from skyworld.splats.gaussians import Gaussians
 
 WHOLE = Box((-30.0, 30.0), (-20.0, 20.0), (0.0, 12.0))
 
@@ -37,7 +38,7 @@ def test_merged_blocks_have_no_seam_and_nothing_twice():
     blocks = cut(WHOLE, 20, margin=5)
     parts = [sheet(crop_heights(hills, block.outer), 0.5) for block in blocks]
     assert sum(map(len, parts)) > 1.3 * len(whole)
-    city = merged(blocks, parts)
+    city = Gaussians.concatenate([block.keeps(part) for block, part in zip(blocks, parts, strict=True)])
     assert len(city) == len(whole)
 
     def order(gaussians):
