@@ -16,7 +16,9 @@ TOKEN = "secret"
 
 
 class FakeBackend:
-    """colour: premultiplied, scene linear; alpha, depth: of every pixel of a frame; files: {path in a world: bytes}.
+    """colour: premultiplied, scene linear, or a function that gives it of a frame's query; alpha, depth: of every pixel
+    of a frame; files: {path in a world: bytes}. frames: their queries as they come in; of two that are asked for at
+    once either may be the first.
 
     may_answer: a submission is answered, with the job as it was queued, once this is set. breaks: count it up, and the
     streams of events break off.
@@ -174,10 +176,11 @@ class _Handler(BaseHTTPRequestHandler):
         backend.frames.append(query)
         camera = query["views"][0]["camera"]
         shape = camera["height"], camera["width"]
-        colour, alpha = np.array(backend.colour), backend.alpha
+        own = backend.colour(query) if callable(backend.colour) else backend.colour
+        colour, alpha = np.array(own), backend.alpha
         if query["background"] is not None:
             colour, alpha = colour + (1 - alpha) * np.array(query["background"]), 1.0
-        pixels = {"combined": [*colour, alpha], "front": [0, 0, 0, 0], "back": [*backend.colour, backend.alpha]}
+        pixels = {"combined": [*colour, alpha], "front": [0, 0, 0, 0], "back": [*own, backend.alpha]}
         pixels["depth"] = [backend.depth]
         pictures = [np.tile(np.array(pixels[name], "<f4"), (*shape, 1)) for name in query["layers"]]
         for picture in pictures:  # the top row is black: a picture upside down would show

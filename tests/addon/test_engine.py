@@ -295,16 +295,30 @@ def test_a_panorama_is_drawn_whole_and_a_border_cut_from_it(scene, backend, tmp_
     assert (pixels[0, :, :3] == 0).all() and pixels[1, 0, 0] > 0  # the top row is in it
 
 
+def eyes(scene, backend, tmp_path):
+    """The left and the right eye's views of a stereo render: of the queries that the pictures in the files are of."""
+    scene.render.use_multiview, scene.render.image_settings.file_format = True, "PNG"
+    scene.render.filepath = str(tmp_path / "eye.png")
+    queries = []
+
+    def colour(query):
+        queries.append(query)
+        return ((1, 0, 0), (0, 1, 0))[len(queries) - 1]
+
+    backend.colour = colour
+    bpy.ops.render.render(write_still=True)
+    assert {file.name for file in tmp_path.glob("eye*")} == {"eye_L.png", "eye_R.png"} and len(queries) == 2
+    shown = [pixels_of(tmp_path / f"eye_{side}.png")[8, 16, :2].argmax() for side in "LR"]
+    assert sorted(shown) == [0, 1]
+    return [queries[number]["views"][0] for number in shown]
+
+
 def test_each_eye_of_a_stereo_panorama_has_its_own_place(scene, backend, tmp_path):
     camera = scene.camera.data
     camera.type, camera.panorama_type = "PANO", "EQUIRECTANGULAR"
     camera.stereo.use_spherical_stereo, camera.stereo.interocular_distance = True, 0.07
     camera.stereo.convergence_mode, camera.stereo.use_pole_merge = "PARALLEL", True
-    scene.render.use_multiview = True
-    scene.render.filepath = str(tmp_path / "eye.exr")
-    bpy.ops.render.render(write_still=True)
-    assert {file.name for file in tmp_path.glob("eye*")} == {"eye_L.exr", "eye_R.exr"}
-    left, right = (frame["views"][0] for frame in backend.frames)
+    left, right = eyes(scene, backend, tmp_path)
     assert left["eye"]["offset"] == pytest.approx(-0.035) and right["eye"]["offset"] == pytest.approx(0.035)
     assert left["camera"] == right["camera"] and left["eye"]["convergence"] is None and left["eye"]["fade"]
 
@@ -312,13 +326,9 @@ def test_each_eye_of_a_stereo_panorama_has_its_own_place(scene, backend, tmp_pat
 def test_the_two_eyes_of_a_perspective_camera_converge(scene, backend, tmp_path):
     stereo = scene.camera.data.stereo
     stereo.interocular_distance, stereo.convergence_distance, stereo.convergence_mode = 0.1, 4.0, "OFFAXIS"
-    scene.render.use_multiview = True
-    render_to = tmp_path / "eye.exr"
-    scene.render.filepath = str(render_to)
-    bpy.ops.render.render(write_still=True)
-    left, right = (frame["views"][0]["camera"] for frame in backend.frames)
+    left, right = (view["camera"] for view in eyes(scene, backend, tmp_path))
     apart = np.array(right["camera_to_world"])[:3, 3] - np.array(left["camera_to_world"])[:3, 3]
-    assert np.linalg.norm(apart) == pytest.approx(0.1, abs=1e-5)
+    np.testing.assert_allclose(apart, 0.1 * np.array(scene.camera.matrix_world)[:3, 0], atol=1e-5)
     meeting = scene.camera.matrix_world @ Vector((0.4, 0.1, -4))
     np.testing.assert_allclose(project(left, meeting), project(right, meeting), atol=0.01)
 
