@@ -6,6 +6,7 @@ connection has another generation and is dropped. The session belongs to the Ble
 file: it is there unchanged after another file is opened.
 """
 
+import contextlib
 import itertools
 import queue
 import tempfile
@@ -168,7 +169,8 @@ class Session:
             except queue.Empty:
                 break
             if generation == self._generation:
-                function(*arguments)
+                with _windowed():
+                    function(*arguments)
                 self._changed = True
         self._check_process()
         self._fetch_preview()
@@ -301,6 +303,15 @@ class Session:
     def _previewed(self, result):
         if result:
             self.previews[result[0]] = result[1]
+
+
+def _windowed():
+    """The context of a window, which operators ask for and a timer may lack. As it is where it has one: while the
+    context is overridden, an operator in Blender's Python 3.11 crashes where another thread just lets go of Python."""
+    windows = bpy.context.window_manager.windows[:1]
+    if bpy.context.window or not windows:
+        return contextlib.nullcontext()
+    return bpy.context.temp_override(window=windows[0])
 
 
 def _heard_by_event(answer):

@@ -334,15 +334,13 @@ def bring_in(job):
         return opened, ply.read(opened.splats)
 
     def add(found):
-        window = bpy.context.window_manager.windows[:1]
-        with bpy.context.temp_override(window=window[0]) if window else bpy.context.temp_override():
-            if job["kind"] == REFINE:
-                world.put_away(bpy.context.scene, folder)
-            obj = world.add(bpy.context, *found, set_up_scene=set_up)
-            if job["kind"] in (CITY, REFINE):  # refining names the folder where the backend has it
-                obj.users_collection[0].skyworld.folder = str(folder)
-            if not bpy.app.background:
-                bpy.ops.ed.undo_push(message="Import World")
+        if job["kind"] == REFINE:
+            world.put_away(bpy.context.scene, folder)
+        obj = world.add(bpy.context, *found, set_up_scene=set_up)
+        if job["kind"] in (CITY, REFINE):  # refining names the folder where the backend has it
+            obj.users_collection[0].skyworld.folder = str(folder)
+        if not bpy.app.background:
+            bpy.ops.ed.undo_push(message="Import World")
 
     session.background(read, add, job["kind"])
 

@@ -365,11 +365,9 @@ def bring_in(job):
         homes = [c for c in bpy.data.collections if c.skyworld.folder and _folder(c) == Path(folder)]
         if target or not homes:
             return
-        window = bpy.context.window_manager.windows[:1]
-        with bpy.context.temp_override(window=window[0]) if window else bpy.context.temp_override():
-            add_mesh(homes[0], file)
-            if not bpy.app.background:
-                bpy.ops.ed.undo_push(message="Add Mesh")
+        add_mesh(homes[0], file)
+        if not bpy.app.background:
+            bpy.ops.ed.undo_push(message="Add Mesh")
 
     session.background(read, bring, EXPORT)
 

@@ -242,33 +242,32 @@ def separate(obj, mask):
 @contextmanager
 def _in_edit_mode(obj, mask):
     """`obj` alone in Edit Mode, the points of a mask selected; afterwards mode and selected objects are as before."""
-    with _windowed():
-        layer, mode = bpy.context.view_layer, bpy.context.mode
-        if mode != "OBJECT":
-            bpy.ops.object.mode_set(mode="OBJECT")
-        active, chosen = layer.objects.active, [other for other in layer.objects if other.select_get()]
-        hidden = obj.hide_get()
-        obj.hide_set(False)
+    layer, mode = bpy.context.view_layer, bpy.context.mode
+    if mode != "OBJECT":
+        bpy.ops.object.mode_set(mode="OBJECT")
+    active, chosen = layer.objects.active, [other for other in layer.objects if other.select_get()]
+    hidden = obj.hide_get()
+    obj.hide_set(False)
+    for other in chosen:
+        other.select_set(False)
+    obj.select_set(True)
+    layer.objects.active = obj
+    selection = obj.data.attributes.get(".selection") or obj.data.attributes.new(".selection", "BOOLEAN", "POINT")
+    selection.data.foreach_set("value", np.ascontiguousarray(mask, bool))
+    bpy.ops.object.mode_set(mode="EDIT")
+    try:
+        yield
+    finally:
+        bpy.ops.object.mode_set(mode="OBJECT")
+        obj.hide_set(hidden)
+        for other in layer.objects:
+            if other.select_get() and other not in chosen:
+                other.select_set(False)
         for other in chosen:
-            other.select_set(False)
-        obj.select_set(True)
-        layer.objects.active = obj
-        selection = obj.data.attributes.get(".selection") or obj.data.attributes.new(".selection", "BOOLEAN", "POINT")
-        selection.data.foreach_set("value", np.ascontiguousarray(mask, bool))
-        bpy.ops.object.mode_set(mode="EDIT")
-        try:
-            yield
-        finally:
-            bpy.ops.object.mode_set(mode="OBJECT")
-            obj.hide_set(hidden)
-            for other in layer.objects:
-                if other.select_get() and other not in chosen:
-                    other.select_set(False)
-            for other in chosen:
-                other.select_set(True)
-            layer.objects.active = active
-            if mode.startswith("EDIT"):
-                bpy.ops.object.mode_set(mode="EDIT")
+            other.select_set(True)
+        layer.objects.active = active
+        if mode.startswith("EDIT"):
+            bpy.ops.object.mode_set(mode="EDIT")
 
 
 def colour_attribute(data):
@@ -339,47 +338,42 @@ def _new_point_cloud(name, positions, attributes):
         data = bpy.data.pointclouds.new(name)
         data.resize(len(positions))
         _fill(data, attributes)
-        return bpy.data.objects.new(name, data)
-    mesh = bpy.data.meshes.new(name)
-    mesh.vertices.add(len(positions))
-    _fill(mesh, attributes)
-    obj = bpy.data.objects.new(name, mesh)
-    with _only_selected(obj):
-        bpy.ops.object.convert(target="POINTCLOUD")
-    bpy.data.meshes.remove(mesh)
-    for extra in [a for a in obj.data.attributes if a.name.startswith(".")]:
-        obj.data.attributes.remove(extra)
-    obj.data.name = name
-    return obj
+    else:
+        mesh = bpy.data.meshes.new(name)
+        mesh.vertices.add(len(positions))
+        _fill(mesh, attributes)
+        data = _as_point_cloud(mesh)
+        bpy.data.meshes.remove(mesh)
+        own = {name: given for name, given in attributes.items() if name == "radius" or name not in data.attributes}
+        _fill(data, own)
+        data.name = name
+    return bpy.data.objects.new(name, data)
 
 
-def _windowed():
-    """The context of a window, where there is one: operators ask for it, and timers have none."""
-    window = bpy.context.window or (bpy.context.window_manager.windows[:] or [None])[0]
-    return bpy.context.temp_override(window=window) if window else bpy.context.temp_override()
-
-
-@contextmanager
-def _only_selected(obj):
-    """`obj` is linked, active and alone selected; afterwards all is as it was and `obj` unlinked."""
-    with _windowed():
-        layer = bpy.context.view_layer
-        if bpy.context.mode != "OBJECT":
-            bpy.ops.object.mode_set(mode="OBJECT")
-        active, selected = layer.objects.active, [other for other in layer.objects if other.select_get()]
-        for other in selected:
-            other.select_set(False)
-        home = bpy.context.scene.collection
-        home.objects.link(obj)
-        obj.select_set(True)
-        layer.objects.active = obj
-        try:
-            yield
-        finally:
-            home.objects.unlink(obj)
-            layer.objects.active = active
-            for other in selected:
-                other.select_set(True)
+def _as_point_cloud(mesh):
+    """A copy of what geometry nodes make of a mesh's vertices, their attributes included. Nothing here looks into the
+    context for itself, as an operator does: under Python 3.11, where it is overridden (as a timer needs it), Blender
+    crashes when another thread lets go of Python just then."""
+    source, target = bpy.data.objects.new("Mesh", mesh), bpy.data.objects.new("Points", bpy.data.pointclouds.new(""))
+    group = bpy.data.node_groups.new("Points", "GeometryNodeTree")
+    group.is_modifier = True
+    group.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
+    group.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    kinds = ("GeometryNodeObjectInfo", "GeometryNodeMeshToPoints", "NodeGroupOutput")
+    given, points, out = (group.nodes.new(kind) for kind in kinds)
+    given.inputs["Object"].default_value = source
+    group.links.new(given.outputs["Geometry"], points.inputs["Mesh"])
+    group.links.new(points.outputs[0], out.inputs[0])
+    target.modifiers.new("Points", "NODES").node_group = group
+    layer = bpy.context.view_layer
+    bpy.context.scene.collection.objects.link(target)
+    layer.update()
+    data = target.evaluated_get(layer.depsgraph).data.copy()
+    bpy.data.batch_remove([target, target.data, source, group])
+    layer.update()  # which forgets what was evaluated: Blender 4.5 copies what is shared with that
+    for name in [attribute.name for attribute in data.attributes if attribute.name.startswith(".")]:
+        data.attributes.remove(data.attributes[name])
+    return data
 
 
 def _points_material():

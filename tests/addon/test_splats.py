@@ -12,6 +12,8 @@ from skyworld_addon.scene import ply
 from skyworld_addon.scene import splats as room
 from skyworld_addon.scene.spherical_harmonics import basis
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def colour(splats, directions):
     """[N, 3] what 3DGS shows of each splat seen along directions [N, 3]."""
@@ -144,3 +146,30 @@ def test_a_million_splats_come_into_the_scene_fast_and_lean():
     said = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120).stdout
     numbers = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
     assert numbers["scene_seconds"] < 1.5 and numbers["peak_gib"] < 1.5, numbers
+
+
+def test_splats_come_into_the_scene_while_other_threads_run():
+    """Blender's Python 3.11 crashes where an operator runs under an overridden context beside them."""
+    script = """
+import os, sys, threading, time
+import bpy, numpy as np
+sys.path.insert(0, sys.argv[1])
+import skyworld_addon
+from skyworld_addon.scene import ply, splats
+
+def run():
+    while True:
+        time.sleep(0)
+
+skyworld_addon.register()
+for _ in range(4):
+    threading.Thread(target=run, daemon=True).start()
+points = ply.Points(np.zeros((5, 3), np.float32), np.zeros((5, 3), np.float32))
+for _ in range(200):
+    with bpy.context.temp_override():
+        bpy.data.objects.remove(splats.add("points", points, bpy.context.scene.collection))
+print("alive", flush=True)
+os._exit(0)
+"""
+    ended = subprocess.run([sys.executable, "-c", script, ROOT], capture_output=True, text=True, timeout=120)
+    assert ended.stdout.endswith("alive\n"), ended.returncode
