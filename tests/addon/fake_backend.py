@@ -20,8 +20,8 @@ class FakeBackend:
     of a frame; files: {path in a world: bytes}. frames: their queries as they come in; of two that are asked for at
     once either may be the first.
 
-    may_answer: a submission is answered, with the job as it was queued, once this is set. breaks: count it up, and the
-    streams of events break off.
+    may_answer: a submission (with the job as it was queued) and a cancellation are answered once this is set.
+    breaks: count it up, and the streams of events break off.
     """
 
     def __init__(self):
@@ -156,6 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
                 backend.may_answer.wait(10)
                 self.answer(201, job)
         elif self.path.endswith("/cancel"):
+            backend.may_answer.wait(10)
             self.answer(200, self.job())
         elif self.path.endswith("/retry"):
             backend.move(self.job(), "queued", error=None)
