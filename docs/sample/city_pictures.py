@@ -4,8 +4,10 @@
     .venv/bin/python -m skyworld satellite height CITY
     .venv/bin/python -m skyworld satellite reconstruct CITY -o WORLD
     .venv/bin/python docs/sample/city_pictures.py CITY WORLD
+    .venv/bin/python -m skyworld satellite refine WORLD
+    .venv/bin/python docs/sample/city_pictures.py --refined CITY WORLD
 
-WORLD must be all that the last command left there, with its stages. satellite_city_fitted.jpg is of a larger city, from
+WORLD must be all that the command before left there, with its stages. satellite_city_fitted.jpg is of a larger city, of
 what `benchmarks/satellite.py --pictures` leaves: `city_pictures.py --fitted STRIP` cuts it out of one of those.
 """
 
@@ -86,10 +88,19 @@ def restored(city: Path, gaussians: Gaussians, heights: HeightMap) -> None:
     save(rows, "satellite_restored.jpg", 1152)
 
 
+def refined(city: Path, world: Path) -> None:
+    """Before, after, and the truth, from 45, 30 and 17 degrees."""
+    cities = [read_ply(world / name) for name in ("before_refine.ply", "splats.ply")]
+    views = [ring(city, elevation) for elevation in (45, 30, 17)]
+    rows = [[*(refine.render(each, camera)[0] for each in cities), truth] for camera, truth in views]
+    save(rows, "satellite_refined.jpg", 1152)
+
+
 def main() -> None:
     if sys.argv[1] == "--fitted":
-        fitted(Path(sys.argv[2]))
-        return
+        return fitted(Path(sys.argv[2]))
+    if sys.argv[1] == "--refined":
+        return refined(*map(Path, sys.argv[2:4]))
     city, world = map(Path, sys.argv[1:3])
     gaussians = read_ply(world / "splats.ply")
     found = next(city / name for name in HEIGHTS if (city / name).is_file())
