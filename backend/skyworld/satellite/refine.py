@@ -27,7 +27,7 @@ from skyworld.satellite import blocks, border
 from skyworld.satellite import curriculum as curricula
 from skyworld.satellite.curriculum import Curriculum, Episode
 from skyworld.satellite.district import BEFORE, SPLATS, District, districts, merged
-from skyworld.satellite.export import from_above
+from skyworld.satellite.export import DRAWING, from_above
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.near import drawable
 from skyworld.satellite.outline import over
@@ -48,7 +48,6 @@ from skyworld.world import World, atomic_write, digest
 # Raise it when the same inputs give another result.
 VERSION = 6
 HEIGHTS = "dsm.npz"
-DRAWING = {"antialiased": True, "eps2d": 0.1}  # Mip-Splatting's 2D filter, as Skyfall-GS has it
 EXTENT = 128.0  # metres: unit of the means' learning rate and of sizes, for an area of 256 m
 _GROUND, _ROOF = 5, 99.5  # percentiles of heights that count as ground and as the highest roof
 _SOFT = 3.0  # px (standard deviation) that tones are compared at
