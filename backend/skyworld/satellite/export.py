@@ -1,6 +1,8 @@
 """What leaves a city: heights and a picture from straight above for maps, a textured mesh for other programs."""
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -25,7 +27,8 @@ from skyworld.world.gltf import glb
 DRAWING = {"antialiased": True, "eps2d": 0.1}
 # Pixels of a side that are drawn at once; what covers less than so much of a cell has no height.
 _TILE, _LEAST_ALPHA = 2048, 0.5
-
+# Heights are drawn with Gaussians so much narrower: at a step the mean of roof and street is neither.
+_NARROW = 0.7
 
 MAPS, PICTURES, MESHES = (".tif", ".tiff", ".npz"), (".png", ".jpg"), (".glb",)
 
@@ -95,12 +98,14 @@ def from_above(gaussians: Gaussians, box: Box, cell: float) -> tuple[np.ndarray,
     """Ortho image [H, W, 3] 0 to 1 and heights of the box, north at the top, drawn in tiles.
 
     A parallel camera looks straight down: no perspective, no look-at that degenerates at 90 degrees. Heights are the
-    expected depth, their confidence the alpha; NaN where less than half of a cell is covered.
+    expected depth of narrower Gaussians, or, where these leave a gap, of the Gaussians as they are; their confidence is
+    the alpha; NaN where less than half of a cell is covered.
     """
     columns, rows = (max(1, round((side[1] - side[0]) / cell)) for side in (box.east, box.north))
     top = max(float(gaussians.means[:, 2].max()) if len(gaussians) else 0.0, box.up[1]) + 100
     colour, up = np.zeros((rows, columns, 3), np.float32), np.full((rows, columns), np.nan, np.float32)
     alpha = np.zeros((rows, columns), np.float32)
+    narrow = replace(gaussians, log_scales=gaussians.log_scales + math.log(_NARROW))
     for row in range(0, rows, _TILE):
         for column in range(0, columns, _TILE):
             height, width = min(_TILE, rows - row), min(_TILE, columns - column)
@@ -109,7 +114,9 @@ def from_above(gaussians: Gaussians, box: Box, cell: float) -> tuple[np.ndarray,
             part = np.s_[row : row + height, column : column + width]
             colour[part] = drawn.colour[0].clamp(0, 1).cpu().numpy()
             alpha[part] = drawn.alpha[0].cpu().numpy()
-            up[part] = top - drawn.depth[0].cpu().numpy()
+            sharp = rasterize(narrow, [camera], **DRAWING)
+            depth = torch.where(sharp.alpha[0] < _LEAST_ALPHA, drawn.depth[0], sharp.depth[0])
+            up[part] = top - depth.cpu().numpy()
     up[alpha < _LEAST_ALPHA] = np.nan
     return colour, HeightMap(up, alpha, box.east[0], box.north[1], cell)
 
