@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from . import rotations
 
 CENTRED = 0.005  # pixels that a principal point may lie off the middle
 OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -202,7 +203,8 @@ def _colmap(path, cameras):
     for index, (pose, K) in enumerate(zip(cameras.camera_to_world, cameras.K, strict=True), 1):
         number = kinds.setdefault((K[0, 0], K[1, 1], K[0, 2], K[1, 2]), len(kinds) + 1)
         view = np.linalg.inv(pose @ OPENCV)
-        numbers = [*_quaternion(view[:3, :3]), *view[:3, 3]]
+        (turn,) = rotations.quaternions(view[None, :3, :3])
+        numbers = [*(-turn if turn[0] < 0 else turn), *view[:3, 3]]
         rows.append(f"{index} {' '.join(f'{value:.12g}' for value in numbers)} {number} {index:06d}.png\n\n")
     size = f"{cameras.width} {cameras.height}"
     models = [f"{n} PINHOLE {size} {' '.join(f'{value:.12g}' for value in kind)}\n" for kind, n in kinds.items()]
@@ -249,31 +251,6 @@ def _colmap_camera(words):
 
 def _colmap_pose(words):
     view = np.eye(4)
-    view[:3, :3] = _rotation([float(word) for word in words[1:5]])
+    view[:3, :3] = rotations.matrices(np.array(words[1:5], float))
     view[:3, 3] = [float(word) for word in words[5:8]]
     return np.linalg.inv(view) @ OPENCV
-
-
-def _quaternion(R):
-    """wxyz of a rotation [3, 3]: the eigenvector of Bar-Itzhack (2000). mathutils has single precision only."""
-    (a, b, c), (d, e, f), (g, h, i) = R
-    rows = [
-        (a - e - i, 0, 0, 0),
-        (d + b, e - a - i, 0, 0),
-        (g + c, h + f, i - a - e, 0),
-        (h - f, c - g, d - b, a + e + i),
-    ]
-    x, y, z, w = np.linalg.eigh(np.array(rows))[1][:, 3]
-    return np.array([w, x, y, z]) * (1 if w >= 0 else -1)
-
-
-def _rotation(quaternion):
-    """[3, 3] of wxyz of any length but 0."""
-    w, x, y, z = np.array(quaternion) / np.linalg.norm(quaternion)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )

@@ -7,7 +7,7 @@ import numpy as np
 from mathutils import Matrix
 
 from ..errors import UserError
-from . import supersplat
+from . import rotations, supersplat
 from .camera_files import CameraPath
 
 LINEAR, BEZIER = 1, 2  # Keyframe.interpolation as the numbers that foreach_set takes
@@ -74,7 +74,10 @@ def stereo_shift(engine, camera, width, height):
 def rigid(matrix):
     """[4, 4] pose of a matrix_world without the object's scale, which a camera does not see."""
     location, rotation, _ = matrix.decompose()
-    return np.array(Matrix.LocRotScale(location, rotation, None))
+    pose = np.eye(4)
+    # Orthogonal in double precision: where a file keeps the inverse, the place of a camera far away hangs on it.
+    pose[:3, :3], pose[:3, 3] = rotations.matrices(np.array(rotation)), location
+    return pose
 
 
 def sample(scene, camera, frames):

@@ -14,6 +14,7 @@ import numpy as np
 from mathutils import Matrix
 
 from ..errors import UserError
+from . import rotations
 from .ply import DEGREES, SH_DC, Points, Splats
 from .spherical_harmonics import rotated
 
@@ -134,33 +135,10 @@ def _turned(quats, R):
 
 def _stretched(splats, linear):
     """(scales [N, 3], quats [N, 4]) of ellipsoids under a linear map [3, 3]: the axes of L R S, by its SVD."""
-    w, x, y, z = splats.quats.T
-    R = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-    axes = np.einsum("ij,jkn->nik", linear, R) * splats.scales[:, None, :]
+    axes = (linear @ rotations.matrices(splats.quats)) * splats.scales[:, None, :]
     axes, scales, _ = np.linalg.svd(axes)
     axes[:, :, 0] *= np.linalg.det(axes)[:, None]
-    return scales.astype(np.float32), _quaternions(axes)
-
-
-def _quaternions(R):
-    """[N, 4] wxyz of rotations [N, 3, 3]: the best of the four formulas for each (Shepperd 1978)."""
-    trace = R[:, 0, 0] + R[:, 1, 1] + R[:, 2, 2]
-    squares = np.stack([trace, *(2 * R[:, i, i] - trace for i in range(3))], 1)
-    best = squares.argmax(1)
-    q = np.empty((4, len(R), 4))
-    a, b, c = R[:, 2, 1] - R[:, 1, 2], R[:, 0, 2] - R[:, 2, 0], R[:, 1, 0] - R[:, 0, 1]
-    d, e, f = R[:, 1, 0] + R[:, 0, 1], R[:, 0, 2] + R[:, 2, 0], R[:, 2, 1] + R[:, 1, 2]
-    for k, others in enumerate(((a, b, c), (a, d, e), (b, d, f), (c, e, f))):
-        q[k, :, k] = 1 + squares[:, k]
-        q[k][:, [i for i in range(4) if i != k]] = np.stack(others, 1)
-    chosen = q[best, np.arange(len(R))]
-    return (chosen / np.linalg.norm(chosen, axis=1, keepdims=True)).astype(np.float32)
+    return scales.astype(np.float32), rotations.quaternions(axes).astype(np.float32)
 
 
 def masked(splats, mask):

@@ -13,6 +13,7 @@ import gpu
 import numpy as np
 from gpu_extras.batch import batch_for_shader
 
+from ..scene.rotations import matrices
 from .sorting import NEAR, ROW, Piece, Sorter, by_lot
 
 MOST = 16_000_000  # splats: float32 counts no farther, and the order is a texture of floats
@@ -376,14 +377,6 @@ def lay_over(picture):
 
 def covariances(scales, quats):
     """Upper triangles [N, 6] of R S^2 R^T: xx, xy, xz, yy, yz, zz."""
-    w, x, y, z = (quats / np.linalg.norm(quats, axis=1, keepdims=True)).T
-    R = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-    M = R * scales.T[None]
+    M = np.moveaxis(matrices(quats), 0, -1) * scales.T[None]
     upper = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)]
     return np.stack([(M[i] * M[j]).sum(0) for i, j in upper], 1).astype(np.float32)
