@@ -8,7 +8,7 @@ import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
-from .. import parameters, preferences
+from .. import files, parameters, preferences
 from ..errors import UserError, reports_errors
 from ..jobs import session
 from ..scene import splats, world
@@ -355,10 +355,7 @@ def bring_in(job):
             return file
         data = client.file(folder, Path(output).relative_to(folder).as_posix())
         file = file if target else Path(bpy.app.tempdir) / file.name
-        try:
-            file.write_bytes(data)
-        except OSError as error:
-            raise UserError("cannot be written", file=file, hint="Export it to another folder") from error
+        files.write(file, data)
         return file
 
     def bring(file):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import files
 from ..errors import UserError
 from . import rotations
 
@@ -127,7 +128,9 @@ def write(path, cameras, target=None):
     For COLMAP, `path` is images.txt; cameras.txt and an empty points3D.txt are written beside it.
     """
     path = Path(path)
-    _put(_colmap(path, cameras) if path.suffix == ".txt" else {path: json.dumps(_document(cameras, target))})
+    made = _colmap(path, cameras) if path.suffix == ".txt" else {path: json.dumps(_document(cameras, target))}
+    for file, text in made.items():
+        files.write(file, text.encode())
 
 
 def write_list(path, cameras):
@@ -151,20 +154,7 @@ def write_list(path, cameras):
         }
         for index, (pose, K) in enumerate(zip(cameras.camera_to_world, cameras.K, strict=True))
     ]
-    _put({Path(path): json.dumps(entries)})
-
-
-def _put(files):
-    """Writes {file: text}, each whole or not at all."""
-    for file, text in files.items():
-        part = file.with_name(f".{file.name}.part")
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(file)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            hint = "Choose another folder"
-            raise UserError("cannot be written ({reason})", file=file, hint=hint, reason=error.strerror) from error
+    files.write(path, json.dumps(entries).encode())
 
 
 def _document(cameras, target):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import files
 from ..errors import UserError
 
 ROWS = 1 << 16  # rows decoded at a time: the scratch of a big file stays small and in the cache
@@ -282,12 +283,4 @@ def encode(splats):
 
 def write(path, splats):
     """Writes `splats` as 3DGS PLY; the file appears whole or not at all."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(encode(splats))
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        hint = "Choose another folder or free some space"
-        raise UserError("cannot be written ({reason})", file=path, hint=hint, reason=error.strerror) from error
+    files.write(path, encode(splats))

@@ -1124,7 +1124,6 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
         "Abstand zweier Höhen, Bildpunkte oder Punkte des Meshes; 0: wie die Höhenkarte der Stadt"
     ),
     "Export City": "Stadt exportieren",
-    "Export it to another folder": "In einen anderen Ordner exportieren",
     "GeoTIFF in the local UTM zone (.tif), or NumPy's arrays (.npz)": (
         "GeoTIFF in der örtlichen UTM-Zone (.tif) oder NumPys Felder (.npz)"
     ),
@@ -1155,7 +1154,6 @@ MESSAGES = {name: name for name in SAME.split("|") if name} | {
         "Die Stadt als Datei für Karten oder andere Programme schreiben: eine Höhenkarte, ihr Bild von oben oder ein "
         "Mesh mit Textur"
     ),
-    "cannot be written": "kann nicht geschrieben werden",
     # cities from satellite images
     "Add Images": "Bilder wählen",
     "Add satellite images (GeoTIFF with RPC) to the list; several at once": (
