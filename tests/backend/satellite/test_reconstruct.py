@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_transformers as tiny  # of tests/backend/models
 import torch
 from plain_scenes import plain_scene
 from scipy.ndimage import gaussian_filter, median_filter
@@ -243,6 +244,17 @@ def test_pseudo_views_hold_what_a_depth_model_says_where_there_is_one(city):
         assert known[:, 12:].any() and not known[:, :12].any() and torch.isfinite(own.depth)[:, :12].any()
         rows = torch.linspace(50, 90, 48)[:, None].expand(48, 48)
         assert torch.allclose(told.depth[known], rows[known])
+
+
+def test_a_depth_checkpoint_takes_part_in_a_whole_run_and_is_named_in_the_world(city, tmp_path):
+    folder, up = tiny.depth_anything(tmp_path / "model"), {}
+    for name, more in (("without", {}), ("with", {"depth": str(folder)})):
+        finished(reconstruct(wish(city, tmp_path / name, steps=12, **more)))
+        up[name] = HeightMap.read(tmp_path / name / "dsm.npz").up
+    models = {model["role"]: model["name"] for model in World.open(tmp_path / "with").document["models"]}
+    assert str(folder) in models["depth"] and not World.open(tmp_path / "without").document["models"]
+    changed = np.abs(up["with"] - up["without"])
+    assert 0 < np.nanmedian(changed) < 0.2  # its weights are random: it only must not take over
 
 
 def test_a_depth_model_that_is_not_there_is_told_before_any_work(city, tmp_path):
