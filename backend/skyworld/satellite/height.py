@@ -28,6 +28,7 @@ from skyworld.satellite.imports import HEIGHTS
 from skyworld.satellite.matching import semi_global, without_speckles
 from skyworld.satellite.raw import matching_views
 from skyworld.satellite.relief import relief, write_jpeg
+from skyworld.satellite.roofs import straightened
 from skyworld.satellite.scene import SatelliteScene, read_scene
 from skyworld.satellite.sweep import Rig, cost_volume, make_rig, refined
 from skyworld.satellite.views import View, affine
@@ -135,7 +136,7 @@ def sweep_scene(scene: SatelliteScene, cell: float) -> Iterator[Progress]:
     up[~_seen_twice(views, east, north, box.up, up)] = np.nan
     sure = np.where(np.isfinite(up), sure, 0)
     found = HeightMap(up.astype(np.float32), sure.astype(np.float32), box.east[0], box.north[1], cell)
-    return without_spires(found)
+    return straightened(without_spires(found))
 
 
 def _seen_twice(views, east, north, limits, up: np.ndarray) -> np.ndarray:
