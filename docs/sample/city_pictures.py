@@ -25,6 +25,7 @@ from skyworld.satellite import border, refine
 from skyworld.satellite.height_map import HeightMap
 from skyworld.satellite.outline import over
 from skyworld.satellite.reconstruct import HEIGHTS
+from skyworld.satellite.relief import relief
 from skyworld.satellite.repaint import Piece, Repainter, repaint
 from skyworld.satellite.scene import read_scene
 from skyworld.splats.formats.ply import read_ply
@@ -60,6 +61,17 @@ def reconstructed(city: Path, gaussians: Gaussians) -> None:
     views = [ring(city, elevation) for elevation in SHOWN]
     drawn = [refine.render(gaussians, camera)[0] for camera, _ in views]
     save([[truth for _, truth in views], drawn], "satellite-reconstruct.jpg", 1152)
+
+
+def measured(city: Path, found: HeightMap) -> None:
+    """Heights, the exact ones, the difference (grey is none, white 2 m too high), and an image of the scene."""
+    exact = HeightMap.read(city / "truth/dsm.npz")
+    up, limits = found.sample(*exact.centres()), tuple(np.percentile(exact.up, (1, 99)))
+    error = np.round(np.nan_to_num(np.clip((up - exact.up) / 4 + 0.5, 0, 1)) * 255).astype(np.uint8)
+    image = Image.open(read_scene(city).images[0].picture).convert("RGB")
+    parts = [relief(up, exact.cell, limits), relief(exact.up, exact.cell, limits), np.repeat(error[..., None], 3, 2)]
+    parts = [np.asarray(Image.fromarray(part).resize((400, 400), Image.NEAREST)) for part in parts]
+    save([[*parts, np.asarray(image.resize((400, 400), Image.LANCZOS))]], "satellite-city.jpg", 1600)
 
 
 def cut(world: Path, gaussians: Gaussians, heights: HeightMap) -> None:
@@ -103,8 +115,9 @@ def main() -> None:
         return refined(*map(Path, sys.argv[2:4]))
     city, world = map(Path, sys.argv[1:3])
     gaussians = read_ply(world / "splats.ply")
-    found = next(city / name for name in HEIGHTS if (city / name).is_file())
-    heights = border.shown(HeightMap.read(found), read_scene(city).images)
+    found = HeightMap.read(next(city / name for name in HEIGHTS if (city / name).is_file()))
+    measured(city, found)
+    heights = border.shown(found, read_scene(city).images)
     reconstructed(city, gaussians)
     cut(world, gaussians, heights)
     restored(city, gaussians, heights)
