@@ -102,7 +102,8 @@ def _roofs(up: np.ndarray, cell: float) -> Iterator[_Roof]:
     count = _connect(cv2.medianBlur(up, 3), np.float32(_JOIN), parts)
     sizes = np.bincount(parts.ravel(), minlength=count + 1) * cell**2
     for number, found in enumerate(find_objects(parts), 1):
-        if sizes[number] < _LEAST:
+        leaves = any(side.start == 0 or side.stop == most for side, most in zip(found, up.shape, strict=True))
+        if leaves or sizes[number] < _LEAST:
             continue
         window = tuple(
             slice(max(side.start - _MARGIN, 0), min(side.stop + _MARGIN, most))
@@ -112,9 +113,7 @@ def _roofs(up: np.ndarray, cell: float) -> Iterator[_Roof]:
         if not several:
             continue
         mask = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
-        inner = np.zeros_like(mask)
-        inner[1:-1, 1:-1] = True
-        if mask.sum() * cell**2 < _LEAST or (mask & ~inner).any():
+        if mask.sum() * cell**2 < _LEAST:
             continue
         rim = mask & ~binary_erosion(mask, _SQUARE)
         runs = runs_of(mask)
@@ -179,8 +178,8 @@ def runs_of(mask: np.ndarray) -> list[np.ndarray]:
 def outline(runs: list[np.ndarray], direction: float) -> np.ndarray | None:
     """Corners [K, 2] (column, row; the middle of the first cell at 0) of the straight outline of what has these sides;
     None where they do not lie in the two directions. direction: radians from the columns to the rows."""
-    contour = np.vstack(runs)
-    outside = np.sign(np.cross(contour, np.roll(contour, -1, 0)).sum())
+    x, y = np.vstack(runs).T
+    outside = np.sign((x * np.roll(y, -1) - y * np.roll(x, -1)).sum())
     every = [_side(cells, direction, outside) for cells in runs]
     sides = _tidied([side for side in every if side.is_along or side.length >= _ROUND])
     along = sum(side.length for side in sides if side.is_along)
