@@ -38,6 +38,7 @@ OBJECTS = (
 
 _digests = {}  # session_uid of a point cloud, or fingerprint of what modifiers made -> digest of its PLY
 _ahead = {}  # key of an order -> frame of an animation that the backend draws already
+_drawn = {}  # session_uid of a scene -> frame that was drawn last
 
 
 class RenderSettings(bpy.types.PropertyGroup):
@@ -187,10 +188,17 @@ class SkyWorldRenderEngine(bpy.types.RenderEngine):
         return self._ask(wait)
 
     def _look_ahead(self, depsgraph):
-        """Asks for the next frame of an animation, as the scene looks from here; a wrong guess is not used."""
+        """Asks for the next frame of an animation, as the scene looks from here; a wrong guess is not used.
+
+        From the second frame on: Blender 5.2 may take a new scene, drawn for another one's compositor, for one that was
+        animated and is gone.
+        """
         scene = depsgraph.scene
         frame, subframe = scene.frame_current, scene.frame_subframe
-        if self.client is None or not self.is_animation or frame + scene.frame_step > scene.frame_end:
+        before, _drawn[scene.session_uid] = _drawn.get(scene.session_uid), frame
+        if self.client is None or not self.is_animation or before != frame - scene.frame_step:
+            return
+        if frame + scene.frame_step > scene.frame_end:
             return
         self.frame_set(frame + scene.frame_step, 0.0)
         try:
@@ -481,8 +489,8 @@ def forget_changed(_scene, depsgraph):
 
 @persistent
 def forget_all(*_):
-    _digests.clear()
-    _ahead.clear()
+    for kept in (_digests, _ahead, _drawn):
+        kept.clear()
 
 
 def _panels():

@@ -483,6 +483,18 @@ def test_the_backend_draws_the_next_frame_while_blender_writes_this_one(scene, b
     assert len(backend.frames) == 3, "each frame is drawn once: the guesses were right"
 
 
+def test_after_an_animation_a_still_asks_for_its_own_frame_only(scene, backend, tmp_path):
+    scene.render.engine = "CYCLES"
+    scene.cycles.samples = 1
+    bpy.ops.skyworld.set_up_compositing()
+    scene.render.filepath = str(tmp_path / "frames" / "####")
+    bpy.ops.render.render(animation=True)
+    assert len(backend.frames) == 3
+    scene.frame_set(1)
+    render(scene, tmp_path)
+    assert len(backend.frames) == 4
+
+
 def test_render_shot_writes_frames_and_a_film_into_the_world(backend, world_folder):
     bpy.ops.skyworld.import_world(directory=str(world_folder))
     scene = bpy.context.scene
