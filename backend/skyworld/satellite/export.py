@@ -28,7 +28,7 @@ DRAWING = {"antialiased": True, "eps2d": 0.1}
 # Pixels of a side that are drawn at once; what covers less than so much of a cell has no height.
 _TILE, _LEAST_ALPHA = 2048, 0.5
 # Heights are drawn with Gaussians so much narrower: at a step the mean of roof and street is neither.
-_NARROW = 0.7
+_NARROW = 0.78
 
 MAPS, PICTURES, MESHES = (".tif", ".tiff", ".npz"), (".png", ".jpg"), (".glb",)
 

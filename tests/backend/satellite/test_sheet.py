@@ -26,8 +26,7 @@ def test_seen_from_above_the_sheet_has_the_heights_that_it_was_made_of():
     _, found = from_above(sheet(height_map, 0.5), BOX, 0.5)
     difference = np.abs(found.up - height_map.up)
     assert np.median(difference) < 0.01
-    # the eaves only: 56 m of them in 1600 square metres
-    assert (difference > 0.5).mean() < 0.04 and (difference > 2).mean() < 0.005
+    assert (difference > 0.5).mean() < 0.03  # the eaves only: 56 m of them in 1600 square metres
 
 
 def test_at_a_step_heights_from_above_are_sharper_than_the_mean_of_what_a_cell_shows():
