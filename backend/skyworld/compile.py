@@ -16,6 +16,7 @@ PARTS = (
     "skyworld.splats.fitted",
     "skyworld.satellite.height",
     "skyworld.satellite.outline",
+    "skyworld.satellite.roofs",
 )
 
 
