@@ -244,7 +244,7 @@ class RestoreView:
 
     picture:  [H, W, 3], premultiplied colour over black.  alpha: [H, W] float32, 0 where nothing was drawn.
     depth:    [H, W] float32, camera z in metres of what is drawn, 0 where nothing is.
-    wanted:   [H, W] float32, camera z in metres of what ought to be seen, 0 for the sky and what lies beyond the place.
+    wanted:   bool [H, W], where something ought to be seen: not the sky, nor what lies beyond the place.
     examples: further pictures [h, w, 3] of the same place, sharper than this one and of about its scale.
     """
 

@@ -1,4 +1,4 @@
-"""Where the area stands in a view: how far what each pixel ought to show of it lies, whatever is drawn there yet."""
+"""Where the area stands in a view: which pixels ought to show it, whatever is drawn there yet."""
 
 import math
 
@@ -14,30 +14,28 @@ _STRIDE = 0.7  # cells that a ray goes on at once
 
 
 def over(camera: Camera, height_map: HeightMap) -> np.ndarray:
-    """[H, W] float32: camera z in metres of where a pixel's ray meets the heights from above, 0 where it does not.
+    """Bool [H, W]: pixels whose ray meets the heights from above.
 
-    Not where it looks under them because the border cuts through a hill: nothing is there to be seen.
+    Not those that look under them where the border cuts through a hill: nothing is there to be seen.
     """
     known = binary_fill_holes(binary_closing(np.pad(np.isfinite(height_map.up), _CLOSED), np.ones((_CLOSED, _CLOSED))))
     known = known[_CLOSED:-_CLOSED, _CLOSED:-_CLOSED]
     if not known.any():
-        return np.zeros((camera.height, camera.width), np.float32)
+        return np.zeros((camera.height, camera.width), bool)
     up = np.where(known, continued(height_map.up), np.nan)
     # In cells from the north-western corner: right, down, and up.
     corner = np.array((height_map.west, height_map.north, 0.0))
     start = (np.broadcast_to(camera.position, 3) - corner) / height_map.cell * (1, -1, 1)
-    rays = camera.rays().reshape(-1, 3)
-    axis, rays = rays @ camera.rotation[:, 2], rays / height_map.cell * (1, -1, 1)
-    found = np.zeros(len(rays))
+    rays = camera.rays().reshape(-1, 3) / height_map.cell * (1, -1, 1)
+    found = np.zeros(len(rays), np.bool_)
     _meets(start, rays, up / height_map.cell, float(np.nanmin(up)) / height_map.cell,
            float(np.nanmax(up)) / height_map.cell, found)  # fmt: skip
-    return (found * axis).astype(np.float32).reshape(camera.height, camera.width)
+    return found.reshape(camera.height, camera.width)
 
 
 @njit(parallel=True, cache=True)
 def _meets(start, rays, up, lowest, highest, found):
-    """Follows each ray from where it comes below the highest height to where it leaves the map or has met it; found:
-    metres along those that did."""
+    """Follows each ray from where it comes below the highest height to where it leaves the map or has met it."""
     rows, columns = up.shape
     for index in prange(len(rays)):
         x, y, z = rays[index]
@@ -64,7 +62,7 @@ def _meets(start, rays, up, lowest, highest, found):
             elif start[2] + t * z >= up[row, column]:
                 above = True
             else:
-                found[index] = t if above else 0.0
+                found[index] = above
                 break
 
 

@@ -48,8 +48,8 @@ class Repainter:
 
 @dataclass(frozen=True)
 class Piece:
-    """picture [H, W, 3] and alpha [H, W] uint8, depth and wanted [H, W] float32, examples [h, w, 3] uint8: a render, as
-    `RestoreView` has it. seed: of the edit."""
+    """picture [H, W, 3] uint8, alpha and wanted [H, W] uint8 and bool, depth [H, W] float32, examples [h, w, 3] uint8:
+    a render, as `RestoreView` has it. seed: of the edit."""
 
     picture: np.ndarray
     alpha: np.ndarray
@@ -75,7 +75,7 @@ def repaint(repainter: Repainter, piece: Piece) -> np.ndarray:
     picture, alpha = piece.picture.astype(np.float32) / 255, piece.alpha.astype(np.float32) / 255
     if repainter.role == "editor":
         answer = model.edit(picture, repainter.source, repainter.target, seed=piece.seed, schedule=repainter.schedule)
-        answer = np.where(((piece.wanted > 0) | (alpha >= 0.5))[..., None], answer, picture)
+        answer = np.where((piece.wanted | (alpha >= 0.5))[..., None], answer, picture)
     else:
         examples = tuple(example.astype(np.float32) / 255 for example in piece.examples)
         answer = model.restore(RestoreView(picture, alpha, piece.depth, piece.wanted, examples))

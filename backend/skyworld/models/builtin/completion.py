@@ -16,7 +16,6 @@ from skyworld.models.roles import InpaintView, Photograph, Provenance
 COARSE, HALF = 128, 3
 # A source may be so many times as near, or as far, as the place it fills; what is nearer is another thing, in front.
 NEARER, FARTHER = 1.12, 1.7
-ALIKE = 1.05  # the same, both ways, where the distance of what belongs there is known
 ROUNDS = 3
 
 
@@ -37,27 +36,15 @@ class BuiltinCompletion:
         return completed(view.picture, hole, inverse, view.seed)
 
 
-def completed(
-    picture: np.ndarray, hole: np.ndarray, inverse: np.ndarray, seed: int = 0, told: np.ndarray | None = None
-) -> np.ndarray:
-    """The picture [h, w, 3] with its hole (bool [h, w]) filled.
-
-    inverse: inverse depth [h, w], read outside of the hole; told: that of what the hole ought to show, 0 where nothing
-    tells and what is behind goes on.
-    """
+def completed(picture: np.ndarray, hole: np.ndarray, inverse: np.ndarray, seed: int = 0) -> np.ndarray:
+    """The picture [h, w, 3] with its hole (bool [h, w]) filled; inverse depth [h, w], read outside of the hole."""
     if not hole.any() or hole.all():
         return picture
     far = far_side(inverse, hole)
     if not far.any():
         return picture
     rows, columns = nearest(far)
-    behind, farther = inverse[rows, columns], FARTHER
-    if told is not None:
-        beside = nearest(~hole)
-        alike = np.maximum(inverse[beside], told) <= ALIKE * np.minimum(inverse[beside], told)
-        rows, columns = (np.where(alike, *each) for each in zip(beside, (rows, columns), strict=True))
-        behind, farther = np.where(told > 0, told, behind).astype(np.float32), ALIKE
-    inverse = np.where(hole, behind, inverse)
+    inverse = np.where(hole, inverse[rows, columns], inverse)
     filled = np.where(hole[..., None], picture[rows, columns], picture).astype(np.float32)
     levels = [(filled, hole, inverse)]
     while max(levels[-1][1].shape) > COARSE and min(levels[-1][1].shape) >= 4 * HALF:
@@ -74,8 +61,7 @@ def completed(
             filled = _copied(filled, hole, places, 0)
         coarsest = index == len(levels) - 1
         for _ in range(ROUNDS if coarsest else 1):
-            reach = max(hole.shape) if coarsest else 4
-            _match(filled, hole, inverse, source, places, half, reach, min(farther, NEARER), farther, seed + index)
+            _match(filled, hole, inverse, source, places, half, max(hole.shape) if coarsest else 4, seed + index)
             filled = _copied(filled, hole, places, half if coarsest else 1)
     return filled
 
@@ -136,11 +122,10 @@ def _difference(picture, inverse, hole, row, column, i, j, half, worst):
 
 
 @njit(cache=True, fastmath=True)
-def _match(picture, hole, inverse, source, places, half, far, nearer, farther, seed):
+def _match(picture, hole, inverse, source, places, half, far, seed):
     """Improves `places` [h, w, 2], the middle of the source of each hole pixel, in place: sweeps of PatchMatch.
 
-    far: how far from the present source others are tried, px; half as far each time. nearer, farther: how many times as
-    near or far as its place a source may be.
+    far: how far from the present source others are tried, px; half as far each time.
     """
     np.random.seed(seed)
     height, width = hole.shape
@@ -177,7 +162,7 @@ def _match(picture, hole, inverse, source, places, half, far, nearer, farther, s
                     if i < 0 or i >= height or j < 0 or j >= width or not source[i, j]:
                         continue
                     ratio = inverse[i, j] / max(inverse[row, column], np.float32(1e-9))
-                    if ratio > nearer or ratio * farther < 1:
+                    if ratio > NEARER or ratio * FARTHER < 1:
                         continue
                     cost = _difference(picture, inverse, hole, row, column, i, j, half, best)
                     if cost < best or attempt == 0:

@@ -2,9 +2,8 @@
 
 What a fit from above leaves in views from the side is (1) needles and floaters, thin things in front of all that
 stands around them, (2) holes in walls, (3) softness. The first are cut away by their depth, the second filled with
-patches of what lies as far away as what ought to be seen there, the third gets the fine detail of sharper pictures of
-the same place where they are alike (example-based detail: Freeman et al. 2002, with PatchMatch), and a sharpening up
-to what these pictures have.
+patches of what lies as far away, the third gets the fine detail of sharper pictures of the same place where they are
+alike (example-based detail: Freeman et al. 2002, with PatchMatch), and a sharpening up to what these pictures have.
 A wall that no picture shows stays a plain wall: windows are for a checkpoint to imagine.
 """
 
@@ -33,16 +32,16 @@ SEED = 1
 class BuiltinRestorer:
     """Role Restorer. Needs no weights; about two seconds for a picture of 512 px on a CPU."""
 
-    provenance = Provenance("restorer", "SkyWorld built-in restorer", "4", "GPL-3.0-or-later", builtin=True)
+    provenance = Provenance("restorer", "SkyWorld built-in restorer", "3", "GPL-3.0-or-later", builtin=True)
 
     def restore(self, view: RestoreView) -> np.ndarray:
         """[H, W, 3]. Pixels outside of `view.wanted` that show nothing stay as they are."""
-        seen, wanted = view.alpha >= SEEN, view.wanted > 0
-        thinned = np.where(wanted & seen, np.minimum(view.alpha / OPAQUE, 1), 1)
+        seen = view.alpha >= SEEN
+        thinned = np.where(view.wanted & seen, np.minimum(view.alpha / OPAQUE, 1), 1)
         picture = (view.picture / thinned[..., None]).clip(0, 1).astype(np.float32)
-        gaps = cv2.dilate((wanted & ~seen).astype(np.uint8), np.ones((RIM, RIM), np.uint8)) > 0
-        hole = gaps & wanted | floaters(view.depth, seen) & seen
-        picture = whole(picture, hole, view.depth, seen, view.wanted)
+        gaps = cv2.dilate((view.wanted & ~seen).astype(np.uint8), np.ones((RIM, RIM), np.uint8)) > 0
+        hole = gaps & view.wanted | floaters(view.depth, seen) & seen
+        picture = whole(picture, hole, view.depth, seen)
         picture = without_specks(picture)
         for number, example in enumerate(view.examples):
             picture = detailed(picture, example, SEED + number)
@@ -68,14 +67,13 @@ def floaters(depth: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return cv2.dilate(thin.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
 
 
-def whole(picture: np.ndarray, hole: np.ndarray, depth: np.ndarray, seen: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """The picture [H, W, 3] with its hole (bool [H, W]) filled from what lies about as far as what ought to be seen
-    there; where that is not known, as what is behind the hole."""
+def whole(picture: np.ndarray, hole: np.ndarray, depth: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """The picture [H, W, 3] with its hole (bool [H, W]) filled from what lies about as far as what is behind it."""
     if not hole.any() or not (seen & ~hole).any():
         return picture
     unseen = ~seen & ~hole  # sky and what lies beyond the place: nothing comes from there
     inverse = np.where(seen & ~hole, 1 / np.maximum(depth, 1e-3), 1e-6).astype(np.float32)
-    filled = completed(picture, hole | unseen, inverse, SEED, np.where(wanted > 0, 1 / np.maximum(wanted, 1e-3), 0))
+    filled = completed(picture, hole | unseen, inverse, SEED)
     return np.where(hole[..., None], filled, picture)
 
 
