@@ -94,18 +94,18 @@ def _write_picture(path: Path, picture: np.ndarray) -> None:
 
 
 @torch.no_grad()
-def from_above(gaussians: Gaussians, box: Box, cell: float) -> tuple[np.ndarray, HeightMap]:
+def from_above(gaussians: Gaussians, box: Box, cell: float, narrow: float = _NARROW) -> tuple[np.ndarray, HeightMap]:
     """Ortho image [H, W, 3] 0 to 1 and heights of the box, north at the top, drawn in tiles.
 
     A parallel camera looks straight down: no perspective, no look-at that degenerates at 90 degrees. Heights are the
     expected depth of narrower Gaussians, or, where these leave a gap, of the Gaussians as they are; their confidence is
-    the alpha; NaN where less than half of a cell is covered.
+    the alpha; NaN where less than half of a cell is covered. narrow: of their width that heights are drawn with.
     """
     columns, rows = (max(1, round((side[1] - side[0]) / cell)) for side in (box.east, box.north))
     top = max(float(gaussians.means[:, 2].max()) if len(gaussians) else 0.0, box.up[1]) + 100
     colour, up = np.zeros((rows, columns, 3), np.float32), np.full((rows, columns), np.nan, np.float32)
     alpha = np.zeros((rows, columns), np.float32)
-    narrow = replace(gaussians, log_scales=gaussians.log_scales + math.log(_NARROW))
+    narrower = replace(gaussians, log_scales=gaussians.log_scales + math.log(narrow))
     for row in range(0, rows, _TILE):
         for column in range(0, columns, _TILE):
             height, width = min(_TILE, rows - row), min(_TILE, columns - column)
@@ -114,7 +114,7 @@ def from_above(gaussians: Gaussians, box: Box, cell: float) -> tuple[np.ndarray,
             part = np.s_[row : row + height, column : column + width]
             colour[part] = drawn.colour[0].clamp(0, 1).cpu().numpy()
             alpha[part] = drawn.alpha[0].cpu().numpy()
-            sharp = rasterize(narrow, [camera], **DRAWING)
+            sharp = rasterize(narrower, [camera], **DRAWING)
             depth = torch.where(sharp.alpha[0] < _LEAST_ALPHA, drawn.depth[0], sharp.depth[0])
             up[part] = top - depth.cpu().numpy()
     up[alpha < _LEAST_ALPHA] = np.nan

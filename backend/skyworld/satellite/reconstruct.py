@@ -188,7 +188,8 @@ def _maps(world: World, gaussians: Gaussians, scene: SatelliteScene, height_map:
     ortho, _ = from_above(gaussians, scene.box, scene.pixel)
     with atomic_write(world.path("ortho.png")) as temporary:
         Image.fromarray(np.round(ortho * 255).astype(np.uint8)).save(temporary)
-    _, found = from_above(gaussians, scene.box, height_map.cell)
+    # As wide as they are: refining cuts the border where these say, and narrower ones let it see through eaves there.
+    _, found = from_above(gaussians, scene.box, height_map.cell, narrow=1.0)
     found.write(world.path("dsm.npz"))
     if scene.georeference is not None:
         found.write(world.path("dsm.tif"), scene.georeference)
